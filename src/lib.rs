@@ -64,8 +64,6 @@ mod coverage;
 pub mod dim;
 pub mod error;
 pub mod graph;
-#[cfg(feature = "tract")]
-pub mod isolation;
 mod kernels;
 #[cfg(test)]
 mod laws;

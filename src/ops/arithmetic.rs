@@ -16,7 +16,8 @@ impl Tensor {
     #[track_caller]
     pub fn hypot(&self, other: &Tensor) -> Result<Tensor> {
         // The larger is taken out, so that squares neither overflow nor vanish.
-        let (x, y) = (self.abs()?, other.abs()?);
+        let (x, y) = self.promoted(other)?;
+        let (x, y) = (x.abs()?, y.abs()?);
         let (large, small) = (x.maximum(&y)?, x.minimum(&y)?);
         let safe = large.eq(0.0)?.where_(&Tensor::ones((), large.dtype())?, &large)?;
         let root = large.mul(small.div(safe)?.square()?.add(1.0)?.sqrt()?)?;

@@ -197,7 +197,9 @@ fn log_running_sum(x: &Tensor, axis: i64) -> Result<Tensor> {
 
 /// The product of all values so far along an axis; of integers in i64.
 fn running_product(x: &Tensor, axis: i64) -> Result<Tensor> {
-    doubled(if x.dtype().is_float() { x.clone() } else { x.cast(DType::I64)? }, axis, |now, then| now.mul(then))
+    // In double precision as torch: a product of neighbours may overflow where that of all before does not.
+    let (wide, dtype) = if x.dtype().is_float() { (DType::F64, x.dtype()) } else { (DType::I64, DType::I64) };
+    doubled(x.cast(wide)?, axis, |now, then| now.mul(then))?.cast(dtype)
 }
 
 /// The areas between neighbours along an axis.

@@ -132,7 +132,7 @@ fn log_gamma(x: &Tensor) -> Result<Tensor> {
 fn trigamma(x: &Tensor) -> Result<Tensor> {
     let left = x.lt(0.5)?;
     let y = left.where_(&x.neg()?.add(1.0)?, x)?;
-    let right = hurwitz(&constant(x, 2.0)?, &y)?;
+    let right = y.eq(f64::INFINITY)?.where_(&constant(x, 0.0)?, &hurwitz(&constant(x, 2.0)?, &y)?)?;
     let mirrored = x.mul(PI)?.sin()?.square()?.reciprocal()?.mul(PI * PI)?;
     left.where_(&mirrored.sub(&right)?, &right)
 }

@@ -142,7 +142,10 @@ impl Tensor {
 
 /// A volume read at positions, which opset 18 has no operator for: its eight neighbours, weighted.
 fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: GridPadding, corners: bool) -> Result<Tensor> {
-    if grid.rank() != 5 || sampling == Sampling::Cubic {
+    if sampling == Sampling::Cubic {
+        return Err(Error::argument("grid_sample: bicubic interpolation takes an image of two axes, not a volume"));
+    }
+    if grid.rank() != 5 {
         return Err(Error::shape(format!("grid {} does not fit volume {}", grid.ty(), x.ty())));
     }
     let spatial = x.shape()[2..].to_vec();

@@ -183,6 +183,12 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where inner sizes differ.
     #[track_caller]
     pub fn addmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
+        let single = |factor: f64| f64::from(factor as f32) == factor;
+        if self.dtype() == DType::F64 && !(single(alpha) && single(beta)) {
+            // The factors of Gemm are singles.
+            let product = a.matmul(b)?.mul(alpha)?;
+            return if beta == 0.0 { Ok(product) } else { product.add(self.mul(beta)?) };
+        }
         let op = Gemm { alpha: alpha as f32, beta: beta as f32, trans_a: false, trans_b: false };
         one(apply(op, &[Some(a), Some(b), Some(self)]))
     }

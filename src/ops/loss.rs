@@ -250,18 +250,19 @@ impl Tensor {
     ) -> Result<Tensor> {
         let flat = self.rank() < 2;
         let shape = target.shape().clone();
-        let (x, target) = if flat { (self.reshape([1, -1])?, target.reshape([1])?) } else { (self.clone(), target.clone()) };
+        let x = self.cast(self.dtype().or_float())?;
+        let (x, target) = if flat { (x.reshape([1, -1])?, target.reshape([1])?) } else { (x, target.clone()) };
         let index = target.unsqueeze(1)?;
         let loss = x.sub(x.gather(1, &index)?)?.add(margin)?;
         let loss = positive_part(&loss)?;
         let loss = if p as i64 == 2 { loss.square()? } else { loss };
         let loss = match weight {
             None => loss,
-            Some(weight) => loss.mul(weight.index_select(0, &target)?.unsqueeze(1)?)?,
+            Some(weight) => loss.mul(weight.reshape([-1])?.index_select(0, &target)?.unsqueeze(1)?)?,
         };
         let own = Tensor::arange(0, &x.dim(1)?, 1, DType::I64)?.eq(&index)?;
         let loss = loss.masked_fill(&own, 0.0)?.sum(1, false)?.div(Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?)?;
-        reduction.of(if flat { loss.reshape(&shape)? } else { loss })
+        reduction.of(if flat { loss.reshape(&shape)? } else { loss })?.cast(self.dtype())
     }
 
     /// The mean over the classes of max(0, 1 − `x[label]` + `x[i]`), summed over the labels of a row and the classes that are none of them,
@@ -447,8 +448,8 @@ fn cross_entropy(x: &Tensor, target: &Tensor, options: &CrossEntropy) -> Result<
         return Ok(sharp);
     }
     let smooth = all(&log)?.sum(axis, false)?.neg()?;
-    let kept = target.ne(ignored)?;
-    let smooth = smooth.mul(kept.cast(x.dtype())?)?;
+    // What is ignored counts nothing, also where it is not finite.
+    let smooth = target.ne(ignored)?.where_(&smooth, &Tensor::zeros((), x.dtype())?)?;
     let smooth = match reduction {
         LossReduction::Mean => {
             let (_, counts) = target_weight(target, weight, ignored, x.dtype())?;

@@ -93,6 +93,7 @@ pub use linalg::MatrixNorm;
 pub(crate) use linear::{Gemm, MatMul};
 pub use loss::{CrossEntropy, Ctc, LossReduction, TripletMargin};
 pub(crate) use norm::{BatchNorm, LayerNorm};
+pub(crate) use pool::rounded_up;
 pub use random::{Distribution, RandomSample, seeded};
 pub(crate) use recurrent::layered;
 pub use recurrent::{ActivationFunction, Cell, Recurrent, RecurrentWeights};

@@ -55,7 +55,7 @@ fn pooled(x: &Type, kernel: &[usize], window: &Window, ceil: bool) -> Result<Typ
 
 /// The window that has without `ceil_mode` the positions that this one has with it: as much padding at the end as the last position needs, and
 /// too little for one that would begin in that padding, which torch leaves out. It does not depend on the size of the axis.
-pub(super) fn rounded_up(kernel: &[usize], window: &Window) -> Window {
+pub(crate) fn rounded_up(kernel: &[usize], window: &Window) -> Window {
     let mut window = window.clone();
     for (axis, &taps) in kernel.iter().enumerate() {
         let reach = taps.saturating_sub(1) * window.dilations[axis];
@@ -341,6 +341,12 @@ impl Tensor {
     pub fn max_pool_indices(&self, kernel: &[usize], window: Window, ceil: bool) -> Result<(Tensor, Tensor)> {
         let single = self.rank() == kernel.len() + 1;
         let x = if single { self.unsqueeze(0)? } else { self.clone() };
+        if LONG.contains(&x.dtype()) {
+            let reaching = if ceil { rounded_up(kernel, &window) } else { window };
+            let table = |axis: usize| positions(&self.shape()[self.rank() - kernel.len() + axis], kernel[axis], &reaching, axis);
+            let tables = (0..kernel.len()).map(table).collect::<Result<Vec<_>>>()?;
+            return self.largest_of_regions(&tables);
+        }
         let both = apply(MaxPool { kernel: kernel.to_vec(), window, ceil, indices: true }, &[Some(&x)])?;
         let [values, indices] = <[Tensor; 2]>::try_from(both).map_err(|_| Error::internal("MaxPool needs two outputs"))?;
         let plane = x.shape()[2..].iter().fold(Dim::Fixed(1), |n, dim| n * dim);
@@ -358,18 +364,27 @@ impl Tensor {
     pub fn adaptive_max_pool_indices(&self, out: impl Into<Shape>) -> Result<(Tensor, Tensor)> {
         let out = out.into();
         let front = self.adaptive_front(&out)?;
-        // Every region is read as if it were the longest, its last position over and over: of equal values the first one counts.
+        let table = |(length, count): (&Dim, &Dim)| Ok(regions(length, count)?.0);
+        let tables = self.shape()[front..].iter().zip(out.iter()).map(table).collect::<Result<Vec<_>>>()?;
+        self.largest_of_regions(&tables)
+    }
+
+    /// The largest number of each region, and where in its plane it stood: for each of the last axes a table of positions, a row for each region.
+    /// A region shorter than the longest has one of its positions more than once: of equal values the first one counts.
+    #[track_caller]
+    fn largest_of_regions(&self, tables: &[Tensor]) -> Result<(Tensor, Tensor)> {
+        let front = self.rank().checked_sub(tables.len());
+        let front = front.ok_or_else(|| Error::shape(format!("cannot pool {} axes of {}", tables.len(), self.ty())))?;
         let (mut x, mut indices): (Tensor, Option<Tensor>) = (self.clone(), None);
-        for (axis, (length, count)) in self.shape()[front..].iter().zip(out.iter()).enumerate() {
-            let (table, _) = regions(length, count)?;
-            x = x.index_select((front + 2 * axis) as i64, &table)?;
+        for (axis, (length, table)) in self.shape()[front..].iter().zip(tables).enumerate() {
+            x = x.index_select((front + 2 * axis) as i64, table)?;
             indices = Some(match indices {
-                None => table,
+                None => table.clone(),
                 Some(outer) => outer.unsqueeze(-1)?.unsqueeze(-1)?.mul(length)?.add(table)?,
             });
         }
-        let indices = indices.ok_or_else(|| Error::shape("adaptive pooling needs an axis"))?;
-        let axes = out.len() as i64;
+        let indices = indices.ok_or_else(|| Error::shape("pooling needs an axis"))?;
+        let axes = tables.len() as i64;
         let inner: Vec<i64> = (0..axes).map(|i| 2 * i).chain((0..axes).map(|i| 2 * i + 1)).collect();
         let order = |front: i64| (0..front).chain(inner.iter().map(|axis| axis + front)).collect::<Vec<i64>>();
         let flat = |t: &Tensor, front: usize| t.permute(&order(front as i64))?.flatten(front as i64 + axes, -1);
@@ -494,6 +509,18 @@ fn regions(length: &Dim, count: &Dim) -> Result<(Tensor, Tensor)> {
         let last = row.add(1)?.mul(length)?.sub(1)?.floor_divide(count)?;
         let position = start.add(Tensor::arange(0, &width, 1, DType::I64)?)?;
         Ok((position.minimum(&last)?, position.le(&last)?))
+    })
+}
+
+/// The positions that a window sees along an axis, a row for each of its places. Those in the padding are replaced by the nearest that it sees.
+fn positions(length: &Dim, taps: usize, window: &Window, axis: usize) -> Result<Tensor> {
+    let count = windows(length, taps as i64, window, axis)?;
+    let (stride, step, pad) = (window.strides[axis] as i64, window.dilations[axis] as i64, window.pads_begin[axis] as i64);
+    super::constant_where_fixed(&[length, &count], || {
+        let start = Tensor::arange(0, &count, 1, DType::I64)?.unsqueeze(1)?.mul(stride)?.sub(pad)?;
+        let first = start.lt(0)?.where_(&start.remainder(step)?, &start)?;
+        let last = first.add(Tensor::from_dim(&(length - 1i64)).sub(&first)?.floor_divide(step)?.mul(step)?)?;
+        start.add(Tensor::arange(0, taps as i64, 1, DType::I64)?.mul(step)?)?.maximum(&first)?.minimum(&last)
     })
 }
 

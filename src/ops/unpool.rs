@@ -37,7 +37,7 @@ impl Tensor {
 /// The sum over each window: the mean times its volume, once zeros stand wherever a window reaches beyond.
 fn window_sum(x: &Tensor, kernel: &[usize], window: &Window, ceil: bool) -> Result<Tensor> {
     super::conv::check_window(window, kernel.len())?;
-    let reaching = if ceil { super::pool::rounded_up(kernel, window) } else { window.clone() };
+    let reaching = if ceil { super::rounded_up(kernel, window) } else { window.clone() };
     let widths = reaching.pads_begin.iter().zip(&reaching.pads_end).rev().flat_map(|(&before, &after)| [before as i64, after as i64]);
     let widths: Vec<i64> = widths.collect();
     let dense = Window::symmetric(&window.strides, &vec![0; kernel.len()], &vec![1; kernel.len()]);

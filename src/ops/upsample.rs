@@ -43,7 +43,9 @@ impl Tensor {
             true => vec![None; out.len()],
             false => (0..out.len()).map(used).collect(),
         };
-        let single = |i: usize, scale: f64| single_scale(&have[i], &out[i], scale);
+        // The scales of Resize are singles.
+        let precise = |scale: f64| self.dtype() != DType::F64 || f64::from(scale as f32) == scale;
+        let single = |i: usize, scale: f64| single_scale(&have[i], &out[i], scale).filter(|_| precise(scale));
         // ONNX takes sizes or scales, for all axes, and makes sizes of the scales.
         if given.iter().enumerate().all(|(i, &scale)| scale.is_none_or(|scale| is_that_of(&have[i], &out[i], scale))) {
             return apply_one(Resize { dims, scales: None, rule, part: None, aspect: None }, &[self]);

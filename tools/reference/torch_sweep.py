@@ -207,6 +207,9 @@ class Maker:
             return rng.choice([0, 1, 1, 2, 2, 3, n, n + 1])
         if name in ("diagonal", "offset"):
             return rng.choice([0, 1, -1, n, -n, 2])
+        if name == "interpolation_mode" and self.name == "grid_sampler_3d":
+            # Bicubic is refused by grid_sampler, and no mode of grid_sampler_3d, which does not ask.
+            return rng.choice([0, 1])
         if name in ("interpolation_mode", "padding_mode", "reduction"):
             return rng.choice([0, 1, 2])
         if name == "index":
@@ -696,6 +699,8 @@ RUNTIME_FAULTS = [
 #: Where torch gives no value, or one that depends on its vector instructions: likewise, with what torch does.
 TORCH_FAULTS = [
     ("_upsample_bi.*_aa", lambda call: any(t.ndim and t.shape[-1] == 1 for t in call.expected), first_row_again, "a result one column wide repeats its first row"),
+    ("_add_relu", any_float(torch.isnan), one_is_nan, "NaN stays in whole vectors and is 0 in what is left of them"),
+    ("isin", lambda call: call.kwargs.get("assume_unique", False), any_element, "what is said to be unique is not"),
     ("gelu", any_float(torch.isinf), at_infinity, "the vector form of erf is NaN at infinity"),
     ("cosine_similarity", has_halves, in_halves, "a half beside a single is divided by its norm in half precision"),
     ("grid_sampler.*", has_halves, half_steps, "every step is rounded to half precision"),

@@ -18,10 +18,11 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor("input")?.linear(&a.tensor("weight")?, a.opt_tensor("bias")?.as_ref())
     }),
     one("addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        if a.varies("beta")? || a.varies("alpha")? {
-            return combined(a, &a.tensor("self")?, a.tensor("mat1")?.matmul(&a.tensor("mat2")?)?);
+        let x = a.tensor("self")?;
+        if a.varies("beta")? || a.varies("alpha")? || !x.dtype().is_float() {
+            return combined(a, &x, a.tensor("mat1")?.matmul(&a.tensor("mat2")?)?);
         }
-        a.tensor("self")?.addmm(&a.tensor("mat1")?, &a.tensor("mat2")?, a.float("beta")?, a.float("alpha")?)
+        x.addmm(&a.tensor("mat1")?, &a.tensor("mat2")?, a.float("beta")?, a.float("alpha")?)
     }),
     one("baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
         combined(a, &a.tensor("self")?, a.tensor("batch1")?.matmul(&a.tensor("batch2")?)?)

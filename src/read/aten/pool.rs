@@ -5,7 +5,7 @@ use super::row::{Row, one, tuple};
 use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
-use crate::ops::Window;
+use crate::ops::{Window, rounded_up};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
@@ -211,35 +211,52 @@ fn mean(a: &Args, axes: usize) -> Result<Tensor> {
     let x = a.tensor("self")?;
     let (ceil, count_pad) = (a.flag("ceil_mode")?, a.flag("count_include_pad")?);
     let divisor = if a.has("divisor_override") { a.opt_number("divisor_override")? } else { None };
-    let whole = !x.dtype().is_float();
-    if x.dtype() == DType::I64 && !ceil && x.rank() > axes {
-        return whole_mean(&x, &kernel, &window, count_pad, divisor);
+    if x.dtype() == DType::I64 {
+        return whole_mean(&x, &kernel, &window, ceil, count_pad, divisor);
     }
-    let wide = if whole { x.cast(crate::DType::F64)? } else { x.clone() };
-    let y = match divisor {
-        None => wide.average_pool(&kernel, window, ceil, count_pad)?,
-        Some(divisor) => wide.sum_pool(&kernel, &window, ceil)?.div(divisor.to_f64())?,
-    };
-    // Integers are divided like integers.
-    if whole { y.add(y.sign()?.mul(1e-9)?)?.trunc()?.cast(x.dtype()) } else { Ok(y) }
+    match divisor {
+        None => x.average_pool(&kernel, window, ceil, count_pad),
+        Some(divisor) => x.sum_pool(&kernel, &window, ceil)?.div(divisor.to_f64()),
+    }
 }
 
 /// The sums of windows, which wrap, divided like integers.
-fn whole_mean(x: &Tensor, kernel: &[usize], window: &Window, count_pad: bool, divisor: Option<crate::Scalar>) -> Result<Tensor> {
-    let first = x.rank() - kernel.len();
+fn whole_mean(
+    x: &Tensor,
+    kernel: &[usize],
+    window: &Window,
+    ceil: bool,
+    count_pad: bool,
+    divisor: Option<crate::Scalar>,
+) -> Result<Tensor> {
+    let first = x
+        .rank()
+        .checked_sub(kernel.len())
+        .ok_or_else(|| Error::shape(format!("a window of {} axes does not fit {}", kernel.len(), x.ty())))?;
+    let reaching = if ceil { rounded_up(kernel, window) } else { window.clone() };
     let shape = |spatial: &[Dim], before: &[Dim]| -> Vec<Dim> { before.iter().chain(spatial).cloned().collect() };
     let ones = Tensor::ones([vec![Dim::Fixed(1); 2], kernel.iter().map(|&n| Dim::from(n)).collect()].concat(), DType::I64)?;
-    let sums = |x: &Tensor| -> Result<Tensor> {
+    let sums = |x: &Tensor, window: Window| -> Result<Tensor> {
         let planes = x.shape()[..first].iter().fold(Dim::Fixed(1), |product, dim| product * dim);
-        let y = x.reshape(shape(&x.shape()[first..], &[planes, Dim::Fixed(1)]))?.conv(&ones, None, window.clone(), 1)?;
+        let y = x.reshape(shape(&x.shape()[first..], &[planes, Dim::Fixed(1)]))?.conv(&ones, None, window, 1)?;
         y.reshape(shape(&y.shape()[2..], &x.shape()[..first]))
     };
-    let sum = sums(x)?;
-    match divisor {
-        Some(divisor) => sum.trunc_divide(divisor.to_f64() as i64),
-        None if count_pad => sum.trunc_divide(kernel.iter().product::<usize>() as i64),
-        None => sum.trunc_divide(sums(&Tensor::ones(x.shape(), DType::I64)?)?),
+    let sum = sums(x, reaching.clone())?;
+    if let Some(divisor) = divisor {
+        return sum.trunc_divide(divisor.to_f64() as i64);
     }
+    // How many positions each window counts: those of the axis, or of the axis and its padding, but none beyond.
+    let mut counted = x.shape()[first..].to_vec();
+    let mut beyond = reaching;
+    if count_pad {
+        for (axis, n) in counted.iter_mut().enumerate() {
+            *n = &*n + (window.pads_begin[axis] + window.pads_end[axis]) as i64;
+            beyond.pads_begin[axis] = 0;
+            beyond.pads_end[axis] = beyond.pads_end[axis].saturating_sub(window.pads_end[axis]);
+        }
+    }
+    let one = vec![Dim::Fixed(1); first];
+    sum.trunc_divide(sums(&Tensor::ones(shape(&counted, &one), DType::I64)?, beyond)?)
 }
 
 /// The largest element of each window, and its position: windows that begin at steps of a size that is no integer, shifted by a sample for each
