@@ -3,7 +3,6 @@
 use super::unnamed_file;
 use crate::error::{Error, Result, ResultExt};
 use crate::work::Work;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -28,7 +27,7 @@ static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 /// left by a process that ended, and is removed by the next one that writes to the folder.
 pub struct AtomicFile {
     file: BufWriter<Temporary>,
-    hash: Sha256,
+    hash: blake3::Hasher,
     written: u64,
 }
 
@@ -94,7 +93,7 @@ impl AtomicFile {
         if let Ok(metadata) = fs::metadata(target) {
             let _ = temporary.file().set_permissions(metadata.permissions());
         }
-        Ok(AtomicFile { file: BufWriter::with_capacity(1 << 18, temporary), hash: Sha256::new(), written: 0 })
+        Ok(AtomicFile { file: BufWriter::with_capacity(1 << 18, temporary), hash: blake3::Hasher::new(), written: 0 })
     }
 
     /// Writes a whole file: [`AtomicFile::beside`], the bytes, [`AtomicFile::sync`] and [`AtomicFile::commit`].
@@ -114,9 +113,9 @@ impl AtomicFile {
         self.written
     }
 
-    /// The SHA-256 of the bytes written so far, in hexadecimal.
-    pub fn sha256(&self) -> String {
-        self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    /// The BLAKE3 hash of the bytes written so far, in hexadecimal.
+    pub fn blake3(&self) -> String {
+        self.hash.finalize().to_string()
     }
 
     /// Has the bytes on the disk, not yet under the name of the target.
@@ -300,8 +299,8 @@ mod tests {
         let target = folder.path().join("x");
         let mut file = AtomicFile::beside(&target).unwrap();
         file.write_all(b"abc").unwrap();
-        // FIPS 180-2, example B.1.
-        assert_eq!(file.sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        // Of the BLAKE3 specification's implementation: `echo -n abc | b3sum`.
+        assert_eq!(file.blake3(), "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85");
         file.sync().unwrap();
         file.commit(&target).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"abc");
@@ -374,7 +373,7 @@ mod tests {
         let of = |bytes: &[u8]| {
             let temporary = named(folder.path()).unwrap();
             locked(&NAMED).insert(temporary.path().to_path_buf());
-            let mut file = AtomicFile { file: BufWriter::new(Temporary::Named(temporary)), hash: Sha256::new(), written: 0 };
+            let mut file = AtomicFile { file: BufWriter::new(Temporary::Named(temporary)), hash: blake3::Hasher::new(), written: 0 };
             file.write_all(bytes).unwrap();
             file
         };

@@ -4,32 +4,10 @@ use super::Model;
 use super::names::{each_name, each_name_in};
 use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto};
 use prost::Message;
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::io::{self, Write};
-
-/// A hash that can be written to.
-struct Hash(Sha256);
-
-impl Write for Hash {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Hash {
-    fn finish(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
 
 impl Model {
-    /// The SHA-256 of what is computed: operators, attributes, types and the edges between them. Names of values, source lines, metadata and
+    /// The BLAKE3 hash of what is computed: operators, attributes, types and the edges between them. Names of values, source lines, metadata and
     /// the values of the weights are not part of it; two traces of one program have one hash.
     pub fn graph_hash(&self) -> String {
         let mut proto = ModelProto {
@@ -54,21 +32,19 @@ impl Model {
         for function in &mut proto.functions {
             names.function(function);
         }
-        let mut hash = Hash(Sha256::new());
-        hash.0.update(proto.encode_to_vec());
-        hash.finish()
+        blake3(&proto.encode_to_vec())
     }
 
-    /// The SHA-256 of the weights in the order of the file: dtype, shape and data.
+    /// The BLAKE3 hash of the weights in the order of the file: dtype, shape and data.
     pub fn weights_hash(&self) -> String {
-        let mut hash = Hash(Sha256::new());
+        let mut hash = ::blake3::Hasher::new();
         for (_, array) in &self.initializers {
-            hash.0.update(format!("{}{:?}", array.dtype(), array.shape()));
+            hash.update(format!("{}{:?}", array.dtype(), array.shape()).as_bytes());
             // A hash takes all that is written to it.
             let written = array.write_to(&mut hash);
             debug_assert!(written.is_ok());
         }
-        hash.finish()
+        hash.finalize().to_string()
     }
 
     /// Takes everything out that says where the model comes from: metadata of the model and its nodes, and documentation. What it computes,
@@ -148,7 +124,8 @@ fn blank_node(node: &mut NodeProto) {
     node.name.clear();
     node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()).for_each(|graph| blank(graph));
 }
-/// The SHA-256 of bytes, in hexadecimal digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+
+/// The [BLAKE3](https://github.com/BLAKE3-team/BLAKE3) hash of bytes, in hexadecimal digits.
+pub fn blake3(bytes: &[u8]) -> String {
+    ::blake3::hash(bytes).to_string()
 }

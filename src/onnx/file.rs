@@ -11,7 +11,6 @@ use crate::array::map_file;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use bytes::Bytes;
 use prost::Message;
-use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -22,8 +21,8 @@ pub use super::encode::MAX_MESSAGE;
 pub struct Saved {
     /// The length of the model in bytes.
     pub bytes: u64,
-    /// The SHA-256 of the model, in hexadecimal.
-    pub sha256: String,
+    /// The BLAKE3 hash of the model, in hexadecimal.
+    pub blake3: String,
     /// The file beside it with the large weights, and its length, where the model would have been too long with them.
     pub data: Option<(PathBuf, u64)>,
 }
@@ -92,8 +91,8 @@ impl Model {
         let mut bytes = Vec::new();
         self.write_to(&mut bytes)?;
         out.write_all(&bytes).and_then(|()| out.flush()).map_err(|error| failed(&error, bytes.len() as u64, None))?;
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Saved { bytes: bytes.len() as u64, sha256, data: None })
+        let blake3 = super::blake3(&bytes);
+        Ok(Saved { bytes: bytes.len() as u64, blake3, data: None })
     }
 
     /// The bytes of the model, weights included.
@@ -139,7 +138,7 @@ impl Model {
 fn save_whole(path: &Path, layout: &Layout) -> Result<Saved> {
     let mut file = AtomicFile::beside(path)?;
     layout.write(&mut file).and_then(|()| file.sync()).map_err(|error| file.failed(&error, layout.len()))?;
-    let saved = Saved { bytes: file.written(), sha256: file.sha256(), data: None };
+    let saved = Saved { bytes: file.written(), blake3: file.blake3(), data: None };
     file.commit(path).map_err(|error| failed(&error, layout.len(), None))?;
     Ok(saved)
 }
@@ -154,7 +153,7 @@ fn save_split(path: &Path, model: &Model) -> Result<Saved> {
 
     let mut data = AtomicFile::beside(path)?;
     layout.write_data(&mut data).and_then(|()| data.sync()).map_err(|error| data.failed(&error, needed))?;
-    let data_name = format!("{name}.data-{}", &data.sha256()[..16]);
+    let data_name = format!("{name}.data-{}", &data.blake3()[..16]);
     let data_path = path.with_file_name(&data_name);
 
     let layout = Layout::split(model, &data_name)?;
@@ -165,7 +164,7 @@ fn save_split(path: &Path, model: &Model) -> Result<Saved> {
     layout.write(&mut file).and_then(|()| file.sync()).map_err(|error| file.failed(&error, needed))?;
     let failed = |error: io::Error| failed(&error, needed, None);
     let beside = Some((data_path.clone(), data.written())).filter(|data| data.1 > 0);
-    let saved = Saved { bytes: file.written(), sha256: file.sha256(), data: beside };
+    let saved = Saved { bytes: file.written(), blake3: file.blake3(), data: beside };
     if data.written() > 0 {
         data.commit(&data_path).map_err(failed)?;
     }
@@ -247,7 +246,7 @@ mod tests {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let [a, b] = [a, b].map(|folder| heavy(0).save_split(folder.path().join("m.onnx"), 0).unwrap());
         let name = |saved: &Saved| saved.data.as_ref().unwrap().0.file_name().unwrap().to_os_string();
-        assert_eq!((&a.sha256, name(&a)), (&b.sha256, name(&b)));
+        assert_eq!((&a.blake3, name(&a)), (&b.blake3, name(&b)));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Names: those of the values that a node uses and makes, and how names are printed.
 
 use super::proto::{GraphProto, NodeProto};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// Letters of a name before the rest becomes a hash.
@@ -76,8 +75,7 @@ pub(super) fn shorten(text: &str) -> String {
     match text.char_indices().nth(LONGEST_NAME) {
         None => text.into(),
         Some((end, _)) => {
-            let hash: String = Sha256::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-            format!("{}…#{hash}", &text[..end])
+            format!("{}…#{}", &text[..end], &super::blake3(text.as_bytes())[..8])
         }
     }
 }

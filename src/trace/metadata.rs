@@ -22,9 +22,9 @@ const CHECK_KEY: &str = "ontrace.check";
 /// Model metadata: what was verified and how, as JSON.
 const EVIDENCE_KEY: &str = "ontrace.evidence";
 /// Model metadata: the [hash of the graph](Model::graph_hash).
-const GRAPH_KEY: &str = "ontrace.graph_sha256";
+const GRAPH_KEY: &str = "ontrace.graph_blake3";
 /// Model metadata: the [hash of the weights](Model::weights_hash).
-const WEIGHTS_KEY: &str = "ontrace.weights_sha256";
+const WEIGHTS_KEY: &str = "ontrace.weights_blake3";
 
 #[derive(Serialize, Deserialize)]
 struct SavedSize {

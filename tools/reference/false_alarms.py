@@ -270,7 +270,7 @@ def converted(ontrace, path, out, spec, threads, seconds):
     row["limit"] = ",".join(sorted({o["limit"] for o in outputs}))
     row["nodes"] = report.get("nodes")
     row["calls"] = len(check.get("calls", []))
-    row["sha256"] = report.get("sha256", "")[:12]
+    row["blake3"] = report.get("blake3", "")[:12]
     if code != 0:
         row["why"] = (report.get("message", text[-300:]) + " | " + str(report.get("help", "")))[:600]
     return row

@@ -187,7 +187,7 @@ pub fn printable(text: &str) -> String {
         true => {
             let (kept, end) =
                 (word.chars().take(WORD * 3 / 4).collect::<String>(), word.chars().next_back().filter(|c| " \n".contains(*c)));
-            format!("{kept}…#{}{}", short_hash(&ontrace::onnx::sha256(word.trim_end().as_bytes())), end.map_or(String::new(), String::from))
+            format!("{kept}…#{}{}", short_hash(&ontrace::onnx::blake3(word.trim_end().as_bytes())), end.map_or(String::new(), String::from))
         }
         false => word.to_string(),
     });

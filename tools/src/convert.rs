@@ -344,18 +344,18 @@ impl Convert {
             .map(|(path, size)| format!(" + {} ({})", printable(&path.display().to_string()), bytes(*size)))
             .unwrap_or_default();
         text.push_str(&format!(
-            "wrote       {}   {}{data} · opset {opset} · {} · sha256 {}…",
+            "wrote       {}   {}{data} · opset {opset} · {} · blake3 {}…",
             printable(&output.display().to_string()),
             bytes(saved.bytes),
             count(nodes, "node"),
-            short_hash(&saved.sha256)
+            short_hash(&saved.blake3)
         ));
         let mut value = json!({
             "schema": schema.unwrap_or("ontrace.convert/1"),
             "input": self.model.display().to_string(),
             "output": output.display().to_string(),
             "bytes": saved.bytes,
-            "sha256": saved.sha256,
+            "blake3": saved.blake3,
             "opset": opset,
             "nodes": nodes,
             "sizes": {},

@@ -4,21 +4,21 @@
 use crate::verification::{compared, tolerance};
 use ontrace::array::map_file;
 use ontrace::check::{Limit, OutputReport, Report};
-use ontrace::onnx::{Model, sha256};
+use ontrace::onnx::{Model, blake3};
 use ontrace::trace::Provenance;
 use ontrace::{Error, ErrorCode};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::thread;
 
-/// The size of a file and its SHA-256, which is computed while the model is verified.
+/// The size of a file and its BLAKE3 hash, which is computed while the model is verified.
 pub struct SourceDigest(Box<dyn FnOnce() -> ontrace::Result<(usize, String)>>);
 
 impl SourceDigest {
     /// Begins to read the file.
     pub fn start(path: &Path) -> SourceDigest {
         let path = path.to_path_buf();
-        let compute = move || map_file(&path).map(|bytes| (bytes.len(), sha256(&bytes)));
+        let compute = move || map_file(&path).map(|bytes| (bytes.len(), blake3(&bytes)));
         match thread::Builder::new().spawn(compute.clone()) {
             Ok(running) => SourceDigest(Box::new(move || running.join().unwrap_or_else(|_| compute()))),
             Err(_) => SourceDigest(Box::new(compute)),
@@ -60,7 +60,7 @@ impl Evidence<'_> {
     /// # Errors
     /// Where the source cannot be read.
     pub fn write(&self, source: SourceDigest, model: &mut Model) -> ontrace::Result<()> {
-        let (bytes, sha256) = (source.0)()?;
+        let (bytes, blake3) = (source.0)()?;
         let (verdict, line) = self.verdict();
         let limit = |output: &OutputReport| {
             let bound = match output.limit {
@@ -86,7 +86,7 @@ impl Evidence<'_> {
             "schema": "ontrace.evidence/1",
             "ontrace": env!("CARGO_PKG_VERSION"),
             "verdict": verdict,
-            "source": {"format": self.source.1, "bytes": bytes, "sha256": sha256},
+            "source": {"format": self.source.1, "bytes": bytes, "blake3": blake3},
             "reference": "ontrace's interpreter of the source",
             "candidate": "tract",
             "compared": report,

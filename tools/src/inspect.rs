@@ -100,7 +100,7 @@ impl Inspect {
             None => "no hashes stored in the file",
         };
         text.push_str(&format!(
-            "  graph sha256 {}… · weights sha256 {}… · {intact}\n",
+            "  graph blake3 {}… · weights blake3 {}… · {intact}\n",
             prefix(&provenance.graph),
             prefix(&provenance.weights)
         ));
@@ -121,8 +121,8 @@ impl Inspect {
         for entry in extra {
             text.push_str(&format!("  {}: {}\n", printable(&entry.key), printable(&entry.value)));
         }
-        value["graph_sha256"] = json!(provenance.graph);
-        value["weights_sha256"] = json!(provenance.weights);
+        value["graph_blake3"] = json!(provenance.graph);
+        value["weights_blake3"] = json!(provenance.weights);
         value["intact"] = json!(provenance.intact);
         value["verdict"] = json!(provenance.verdict);
         value["evidence"] = json!(evidence);
@@ -161,10 +161,10 @@ fn evidence_lines(evidence: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("?").to_string();
     let source = &evidence["source"];
     let mut lines = format!(
-        "  source {}, {} · sha256 {}… · ontrace {}\n",
+        "  source {}, {} · blake3 {}… · ontrace {}\n",
         printable(&text(&source["format"])),
         bytes(source["bytes"].as_u64().unwrap_or_default()),
-        prefix(&printable(&text(&source["sha256"]))),
+        prefix(&printable(&text(&source["blake3"]))),
         printable(&text(&evidence["ontrace"]))
     );
     let limits: Vec<String> = evidence["compared"]["outputs"]

@@ -11,7 +11,7 @@ use crate::convert::{Conversion, Convert, Step};
 use crate::error::{CommandError, CommandResult};
 use config::Config;
 use interface::Interface;
-use ontrace::onnx::{AtomicFile, Model, sha256};
+use ontrace::onnx::{AtomicFile, Model, blake3};
 use ontrace::read::Format;
 use ontrace::{Error, ErrorCode, ResultExt};
 use serde_json::json;
@@ -87,8 +87,8 @@ impl ServeLayout {
         let written = home.join(version.to_string()).join("model.onnx");
         let data = fs::read(&written).map_err(|error| Error::write(format!("{}: {error}", written.display())))?;
         console.progress("placed", &format!("version {version} of {name} in {}", self.repo.display()), started);
-        let hash = sha256(&data);
-        let mut lines = vec![format!("wrote       {}   {} · sha256 {}…", written.display(), bytes(data.len() as u64), short_hash(&hash))];
+        let hash = blake3(&data);
+        let mut lines = vec![format!("wrote       {}   {} · blake3 {}…", written.display(), bytes(data.len() as u64), short_hash(&hash))];
         lines.push(format!("config      {}   {}", home.join("config.pbtxt").display(), config.summary()));
         lines.extend(service.as_ref().map(|path| format!("kserve      {}", path.display())));
         let table = conversion.as_ref().map(Conversion::table).unwrap_or_default();
@@ -101,7 +101,7 @@ impl ServeLayout {
                 "name": name,
                 "version": version,
                 "model": written.display().to_string(),
-                "sha256": hash,
+                "blake3": hash,
                 "config": text,
                 "max_batch_size": config.max_batch,
                 "kserve": service.map(|path| path.display().to_string()),

@@ -43,10 +43,10 @@ impl Strip {
         model.strip();
         let saved = model.save(&self.output).at(self.output.display())?;
         let text = format!(
-            "wrote       {}   {} · sha256 {}…",
+            "wrote       {}   {} · blake3 {}…",
             crate::console::printable(&self.output.display().to_string()),
             bytes(saved.bytes),
-            short_hash(&saved.sha256)
+            short_hash(&saved.blake3)
         );
         console.result(
             &text,
@@ -55,7 +55,7 @@ impl Strip {
                 "input": self.model.display().to_string(),
                 "output": self.output.display().to_string(),
                 "bytes": saved.bytes,
-                "sha256": saved.sha256,
+                "blake3": saved.blake3,
                 "guards": guards,
             }),
         );

@@ -59,8 +59,8 @@ impl Journal {
             _ => true,
         };
         let same_file = || {
-            let hash = || ontrace::array::map_file(&job.path).ok().map(|bytes| ontrace::onnx::sha256(&bytes));
-            record.modified == job.modified || record.sha256.is_some() && record.sha256 == hash()
+            let hash = || ontrace::array::map_file(&job.path).ok().map(|bytes| ontrace::onnx::blake3(&bytes));
+            record.modified == job.modified || record.blake3.is_some() && record.blake3 == hash()
         };
         let same = record.version == env!("CARGO_PKG_VERSION")
             && record.size == job.size

@@ -76,8 +76,8 @@ pub struct Record {
     pub size: u64,
     /// When it was changed, in nanoseconds since 1970.
     pub modified: u64,
-    /// The SHA-256 of the model.
-    pub sha256: Option<String>,
+    /// The BLAKE3 hash of the model.
+    pub blake3: Option<String>,
     /// The options with which it was converted.
     pub options: Vec<String>,
     /// The version of ontrace.
@@ -92,8 +92,8 @@ pub struct Record {
     pub output: String,
     /// The size of the ONNX file.
     pub bytes: Option<u64>,
-    /// The SHA-256 of the ONNX file.
-    pub output_sha256: Option<String>,
+    /// The BLAKE3 hash of the ONNX file.
+    pub output_blake3: Option<String>,
     /// How many nodes it has.
     pub nodes: Option<u64>,
     /// Its opset.
@@ -113,7 +113,7 @@ impl Record {
             source: job.source.clone(),
             size: job.size,
             modified: job.modified,
-            sha256: ontrace::array::map_file(&job.path).ok().map(|bytes| ontrace::onnx::sha256(&bytes)),
+            blake3: ontrace::array::map_file(&job.path).ok().map(|bytes| ontrace::onnx::blake3(&bytes)),
             options: job.options.clone(),
             version: env!("CARGO_PKG_VERSION").to_string(),
             status: Status::Crashed,
@@ -121,7 +121,7 @@ impl Record {
             seconds: (seconds * 1000.0).round() / 1000.0,
             output: job.output.display().to_string(),
             bytes: None,
-            output_sha256: None,
+            output_blake3: None,
             nodes: None,
             opset: None,
             code: None,
@@ -133,7 +133,7 @@ impl Record {
     /// Takes over what `convert --json` says of what it wrote.
     pub fn written(&mut self, value: &Value) {
         self.bytes = value["bytes"].as_u64();
-        self.output_sha256 = text(value, "sha256");
+        self.output_blake3 = text(value, "blake3");
         self.nodes = value["nodes"].as_u64();
         self.opset = value["opset"].as_u64();
     }
@@ -155,7 +155,7 @@ impl Record {
             "source": self.source,
             "size": self.size,
             "modified": self.modified,
-            "sha256": self.sha256,
+            "blake3": self.blake3,
             "options": self.options,
             "ontrace": self.version,
             "status": self.status.name(),
@@ -163,7 +163,7 @@ impl Record {
             "seconds": self.seconds,
             "output": self.output,
             "bytes": self.bytes,
-            "output_sha256": self.output_sha256,
+            "output_blake3": self.output_blake3,
             "nodes": self.nodes,
             "opset": self.opset,
             "code": self.code,
@@ -179,7 +179,7 @@ impl Record {
             source: text(value, "source")?,
             size: value["size"].as_u64()?,
             modified: value["modified"].as_u64()?,
-            sha256: text(value, "sha256"),
+            blake3: text(value, "blake3"),
             options,
             version: text(value, "ontrace")?,
             status: Status::of(value["status"].as_str()?)?,
@@ -187,7 +187,7 @@ impl Record {
             seconds: value["seconds"].as_f64()?,
             output: text(value, "output")?,
             bytes: value["bytes"].as_u64(),
-            output_sha256: text(value, "output_sha256"),
+            output_blake3: text(value, "output_blake3"),
             nodes: value["nodes"].as_u64(),
             opset: value["opset"].as_u64(),
             code: text(value, "code"),
@@ -305,7 +305,7 @@ impl Report {
     /// CSV as RFC 4180 has it, with a header.
     fn csv(&self) -> String {
         const COLUMNS: [&str; 12] =
-            ["source", "status", "exit", "seconds", "output", "bytes", "nodes", "opset", "code", "message", "help", "sha256"];
+            ["source", "status", "exit", "seconds", "output", "bytes", "nodes", "opset", "code", "message", "help", "blake3"];
         let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
         let row = |record: &Record| {
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -321,7 +321,7 @@ impl Report {
                 text(&record.code),
                 text(&record.message),
                 text(&record.help),
-                text(&record.sha256),
+                text(&record.blake3),
             ]
         };
         let header = COLUMNS.map(str::to_string).to_vec();
@@ -390,7 +390,7 @@ mod tests {
             source: source.into(),
             size: 1,
             modified: 2,
-            sha256: Some("ab".into()),
+            blake3: Some("ab".into()),
             options: vec!["--dynamic".into(), "all".into()],
             version: "1".into(),
             status,
@@ -398,7 +398,7 @@ mod tests {
             seconds: 1.5,
             output: "o.onnx".into(),
             bytes: Some(3),
-            output_sha256: None,
+            output_blake3: None,
             nodes: Some(4),
             opset: Some(18),
             code: message.map(|_| "E0301".into()),

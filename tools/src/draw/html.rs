@@ -9,8 +9,8 @@ use super::layout::layout;
 use super::svg::{boxes, size};
 use super::text::{visible, xml};
 use super::values::{Constants, Distribution};
-use ontrace::onnx::sha256;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 
 const TEMPLATE: &str = include_str!("viewer.html");
@@ -59,10 +59,8 @@ pub fn html(diagram: &Diagram, constants: &Constants, opening: &Opening) -> Stri
 /// The SHA-256 of an inline script or style, as a content security policy has it.
 fn integrity(text: &str) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let hex = sha256(text.as_bytes());
-    let bytes: Vec<u8> = (0..hex.len() / 2).filter_map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()).collect();
     let mut out = String::from("sha256-");
-    for group in bytes.chunks(3) {
+    for group in Sha256::digest(text).chunks(3) {
         let bits = group.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - group.len()));
         for i in 0..4 {
             let digit = char::from(DIGITS[(bits >> (18 - 6 * i) & 63) as usize]);

@@ -65,7 +65,7 @@ fn masked(line: &str) -> String {
     let mut words: Vec<String> = line.split_whitespace().map(str::to_string).collect();
     for i in 0..words.len() {
         let unit = words.get(i + 1).is_some_and(|next| ["ns", "µs", "ms", "s", "B", "kB", "MB", "GB", "%", "%,"].contains(&next.as_str()));
-        let after = i > 0 && words[i - 1] == "sha256";
+        let after = i > 0 && words[i - 1] == "blake3";
         let is_position = words[i].starts_with('[') && words[i].contains('/');
         let word = words[i].trim_matches(|c| "[](),:;".contains(c));
         let is_number = word.parse::<f64>().is_ok();
@@ -224,7 +224,7 @@ fn every_command_of_the_documentation_prints_what_its_text_shows() {
 fn what_varies_is_masked_and_the_rest_is_not() {
     assert_eq!(masked("traced      31 operators   input x f32[2]    0.02 s"), "traced 31 operators input x f32[2] # time");
     assert_eq!(masked("   y    1.2e-7   < 1 %   within rounding   at [2, 9]"), "y # < # %");
-    assert_eq!(masked("wrote m.onnx   56.4 kB · opset 18 · sha256 c627d630…"), "wrote m.onnx # bytes · opset 18 · sha256 #");
+    assert_eq!(masked("wrote m.onnx   56.4 kB · opset 18 · blake3 c627d630…"), "wrote m.onnx # bytes · opset 18 · blake3 #");
     assert_eq!(masked("attribute epsilon=1e-5"), "attribute epsilon=1e-5");
     let lines = |text: &str| text.lines().map(str::to_string).collect::<Vec<_>>();
     assert!(agrees(&lines("a\n…\nd"), &lines("a\nb\nc\nd"), true) && agrees(&lines("a\n…"), &lines("a"), true));

@@ -137,7 +137,7 @@ fn a_converted_file_says_what_was_verified_and_how() {
     let evidence = &value["evidence"];
     assert_eq!(evidence["verdict"], "agrees", "{value}");
     assert_eq!(evidence["options"]["tolerance"]["rtol"], 1e-3);
-    assert_eq!(evidence["source"]["sha256"], ontrace::onnx::sha256(&std::fs::read(folder.path("m.onnx")).unwrap()));
+    assert_eq!(evidence["source"]["blake3"], ontrace::onnx::blake3(&std::fs::read(folder.path("m.onnx")).unwrap()));
     assert!(evidence["compared"]["calls"].as_array().unwrap().iter().any(|call| call == "n = 1"), "{value}");
     assert!(folder.run(&["inspect", "a.onnx"]).text().contains("rtol 1e-3"));
     assert!(folder.run(&["inspect", "a.onnx"]).text().contains("  verified when it was written: tract agrees"));
