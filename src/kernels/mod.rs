@@ -8,6 +8,8 @@
 #[cfg(feature = "tract")]
 pub mod broadcast;
 #[cfg(feature = "tract")]
+pub mod channel_selection;
+#[cfg(feature = "tract")]
 pub mod channels_last;
 pub mod conv;
 mod conv_layer;

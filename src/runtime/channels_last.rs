@@ -4,6 +4,7 @@
 //! between two convolutions, which then need no transposition. What follows a convolution and is used nowhere else becomes part of it: batch
 //! normalisation, an addition, an activation.
 
+mod selection;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use crate::kernels::packed_conv::PackedConv;
 use crate::onnx::proto::attribute_proto::AttributeType;
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto};
 use crate::onnx::{Model, Node, canonical_domain, outer_names, value_info};
+use selection::Selected;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -96,6 +98,10 @@ struct Pass<'a, 'k> {
     names: HashSet<&'a str>,
     /// Values with channels last, by the values of the model, and their ranks.
     last: HashMap<String, (String, usize)>,
+    /// Values of the model that are channels of others.
+    selected: HashMap<String, Selected>,
+    /// Nodes of the model that what is selected stands for.
+    done: HashSet<usize>,
     /// Values of the model that the new graph has as they are.
     present: HashSet<String>,
     nodes: Vec<NodeProto>,
@@ -119,7 +125,8 @@ impl<'a, 'k> Pass<'a, 'k> {
         let (last, nodes) = (HashMap::new(), Vec::with_capacity(graph.node.len()));
         let (initializers, types_of_last) = Default::default();
         let types = types(graph, model);
-        Pass { model, graph, types, constants, users, names, last, present, nodes, initializers, types_of_last, kernels }
+        let (selected, done) = Default::default();
+        Pass { model, graph, types, constants, users, names, last, selected, done, present, nodes, initializers, types_of_last, kernels }
     }
 
     fn node(&self, i: usize) -> Node<'a> {
@@ -208,7 +215,7 @@ impl<'a, 'k> Pass<'a, 'k> {
         for i in 0..self.graph.node.len() {
             match ends.get(&i) {
                 Some(&fusion) => self.convolution(&fusions[fusion])?,
-                None if inside.contains(&i) => {}
+                None if inside.contains(&i) || self.done.contains(&i) => {}
                 None => self.other(i)?,
             }
         }
@@ -290,6 +297,7 @@ impl<'a, 'k> Pass<'a, 'k> {
 
     /// A value with channels last.
     fn last(&mut self, name: &str, rank: usize) -> String {
+        self.write_selected(name);
         if let Some((known, _)) = self.last.get(name) {
             return known.clone();
         }
@@ -306,6 +314,7 @@ impl<'a, 'k> Pass<'a, 'k> {
 
     /// Has a value of the model as it is.
     fn first(&mut self, name: &str) {
+        self.write_selected(name);
         if !self.present.contains(name)
             && let Some((last, rank)) = self.last.get(name).cloned()
         {
@@ -330,7 +339,7 @@ impl<'a, 'k> Pass<'a, 'k> {
     /// A node that no fusion has: with channels last where an operand is, and where it can be.
     fn other(&mut self, i: usize) -> Result<()> {
         let node = &self.graph.node[i];
-        let rank = node.input.iter().find_map(|name| self.last.get(name)).map(|known| known.1);
+        let rank = node.input.iter().find_map(|name| self.rank_of_last(name));
         let onnx = canonical_domain(&node.domain).is_empty();
         if onnx && self.moved(i, rank)?.is_some() {
             return Ok(());
@@ -350,7 +359,7 @@ impl<'a, 'k> Pass<'a, 'k> {
             return Ok(self.moved_transpose(&node, x, output));
         }
         let Some(rank) = rank else { return Ok(None) };
-        let here = self.last.contains_key(x);
+        let here = self.rank_of_last(x).is_some();
         match node.op_type() {
             op if UNARY.contains(&op) && here => self.again(proto, rank, |_| {}),
             op if BINARY.contains(&op) => {
@@ -370,9 +379,12 @@ impl<'a, 'k> Pass<'a, 'k> {
                 self.nodes.push(new);
             }
             "Concat" => {
-                let whole = |name: &str| self.last.contains_key(name) || self.types.get(name).is_some_and(|ty| ty.rank() == rank);
+                let whole = |name: &str| self.rank_of_last(name).is_some() || self.types.get(name).is_some_and(|ty| ty.rank() == rank);
                 let (Ok(axis), true) = (node.int("axis", 1), node.inputs().flatten().all(whole)) else { return Ok(None) };
                 let Some(axis) = moved_axis(axis, rank) else { return Ok(None) };
+                if axis + 1 == rank as i64 && self.concatenated(proto, output, rank).is_some() {
+                    return Ok(Some(()));
+                }
                 let inputs: Vec<String> = proto.input.iter().map(|name| self.last(name, rank)).collect();
                 self.again(proto, rank, |new| {
                     new.input = inputs;
@@ -408,8 +420,13 @@ impl<'a, 'k> Pass<'a, 'k> {
             }
             "Split" if here => {
                 let Some(axis) = moved_axis(node.int("axis", 0)?, rank) else { return Ok(None) };
+                if axis + 1 == rank as i64 && self.divided(proto, x, rank).is_some() {
+                    return Ok(Some(()));
+                }
                 self.again(proto, rank, |new| replace(new, int("axis", axis)));
             }
+            "Slice" if here => return Ok(self.sliced(i, x, output, rank)),
+            "Reshape" if here => return Ok(self.shuffled(i, x)),
             "BatchNormalization" if here => return self.normalised(&node, x, output, rank),
             "MaxPool" | "AveragePool" if here && node.outputs().len() == 1 => {
                 let Some(pool) = pool(&node, rank - 2).ok().flatten() else { return Ok(None) };
@@ -476,9 +493,8 @@ impl<'a, 'k> Pass<'a, 'k> {
         if rank < 3 {
             return None;
         }
-        if perm == to_last(rank)
-            && let Some((last, _)) = self.last.get(x).cloned()
-        {
+        if perm == to_last(rank) && self.rank_of_last(x).is_some() {
+            let last = self.last(x, rank);
             self.nodes.push(NodeProto {
                 op_type: "Identity".to_string(),
                 name: format!("{last}.first"),
@@ -510,7 +526,7 @@ impl<'a, 'k> Pass<'a, 'k> {
 
     /// Whether a value can be an operand beside one with channels last.
     fn broadcasts(&self, name: &str, rank: usize) -> bool {
-        self.last.contains_key(name)
+        self.rank_of_last(name).is_some()
             || self.constants.get(name).is_some_and(|array| array.rank() <= rank)
             || self.types.get(name).is_some_and(|ty| ty.rank() == rank || ty.rank() < rank && ty.shape.iter().all(|n| *n == 1))
     }
@@ -536,7 +552,7 @@ impl<'a, 'k> Pass<'a, 'k> {
     /// A value as an operand beside one with channels last.
     fn operand(&mut self, name: &str, rank: usize) -> Result<String> {
         if let Some(array) = self.constants.get(name).copied()
-            && !self.last.contains_key(name)
+            && self.rank_of_last(name).is_none()
         {
             if array.len() == 1 {
                 return Ok(name.to_string());
@@ -545,7 +561,7 @@ impl<'a, 'k> Pass<'a, 'k> {
             let moved = array.reshape(&shape)?.permute(&to_last(rank))?.contiguous()?;
             return Ok(self.new_constant(moved));
         }
-        if !self.last.contains_key(name) && self.types.get(name).is_some_and(|ty| ty.rank() < rank) {
+        if self.rank_of_last(name).is_none() && self.types.get(name).is_some_and(|ty| ty.rank() < rank) {
             self.first(name);
             return Ok(name.to_string());
         }

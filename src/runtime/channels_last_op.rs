@@ -4,6 +4,7 @@ use super::packed_matmul::room;
 use super::panic::from_ours;
 use crate::array::count;
 use crate::error::Result;
+use crate::kernels::channel_selection::ChannelSelection;
 use crate::kernels::channels_last::{ChannelsLastPool, SpatialReduction, normalised, reduced, scaled, to_channels_last};
 use crate::kernels::conv::Window;
 use crate::kernels::packed_conv::PackedConv;
@@ -23,6 +24,8 @@ pub(super) enum LayerKernel {
     Move,
     /// Images times a number for each channel, plus another.
     Normalise(Arc<[Vec<f32>; 2]>),
+    /// Channels of several images.
+    Select(Arc<ChannelSelection>),
 }
 
 /// A layer as it stands in tract's plan. The second operand of a convolution, where it has one, is added before the activation.
@@ -35,6 +38,7 @@ impl PartialEq for LayerOp {
             (LayerKernel::Conv(a), LayerKernel::Conv(b)) => Arc::ptr_eq(a, b),
             (LayerKernel::Pool(a), LayerKernel::Pool(b)) => Arc::ptr_eq(a, b),
             (LayerKernel::Normalise(a), LayerKernel::Normalise(b)) => Arc::ptr_eq(a, b),
+            (LayerKernel::Select(a), LayerKernel::Select(b)) => a == b,
             (LayerKernel::Scale, LayerKernel::Scale) | (LayerKernel::Move, LayerKernel::Move) => true,
             (LayerKernel::Reduce(a), LayerKernel::Reduce(b)) => a == b,
             _ => false,
@@ -58,6 +62,7 @@ impl LayerOp {
             LayerKernel::Scale | LayerKernel::Normalise(_) => return Ok(images.into()),
             LayerKernel::Move => return Ok(moved(images)),
             LayerKernel::Reduce(_) => return Ok(one_per_channel(images)),
+            LayerKernel::Select(selection) => return Ok(with_channels(images, selection.channels())),
         };
         let ceil = matches!(&self.0, LayerKernel::Pool(pool) if pool.ceil);
         ensure!(images.len() == kernel.len() + 2 && !ceil, "images of unknown sizes");
@@ -76,6 +81,7 @@ impl LayerOp {
             LayerKernel::Scale | LayerKernel::Normalise(_) => Ok(images.to_vec()),
             LayerKernel::Move => Ok(moved(images).to_vec()),
             LayerKernel::Reduce(_) => Ok(one_per_channel(images).to_vec()),
+            LayerKernel::Select(selection) => Ok(with_channels(images, selection.channels()).to_vec()),
         }
     }
 }
@@ -89,6 +95,11 @@ fn moved<T: Clone>(images: &[T]) -> TVec<T> {
 fn one_per_channel<T: Clone + From<usize>>(images: &[T]) -> TVec<T> {
     let ends = [0, images.len() - 1];
     (0..images.len()).map(|axis| if ends.contains(&axis) { images[axis].clone() } else { T::from(1) }).collect()
+}
+
+/// The shape of images of so many channels.
+fn with_channels<T: Clone + From<usize>>(images: &[T], channels: usize) -> TVec<T> {
+    images[..images.len() - 1].iter().cloned().chain([T::from(channels)]).collect()
 }
 
 impl Expansion for LayerOp {
@@ -115,6 +126,7 @@ impl Op for LayerOp {
             LayerKernel::Reduce(_) => "ontrace.Reduce".into(),
             LayerKernel::Move => "ontrace.ChannelsLast".into(),
             LayerKernel::Normalise(_) => "ontrace.Normalise".into(),
+            LayerKernel::Select(_) => "ontrace.SelectChannels".into(),
         }
     }
 
@@ -125,16 +137,9 @@ impl EvalOp for LayerOp {
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let x = &inputs[0];
         let shape = self.fixed_shape(x.shape()).map_err(from_ours)?;
-        let plain = x.try_as_plain_ram()?;
-        let images = (x.shape(), plain.as_slice::<f32>()?);
-        let other = match inputs.get(1) {
-            Some(other) => Some(other.try_as_plain_ram()?),
-            None => None,
-        };
-        let other = match &other {
-            Some(other) => Some(other.as_slice::<f32>()?),
-            None => None,
-        };
+        let plain = inputs.iter().map(|x| x.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
+        let all = plain.iter().map(|x| x.as_slice::<f32>()).collect::<TractResult<TVec<_>>>()?;
+        let (images, other) = ((x.shape(), all[0]), all.get(1).copied());
         crate::array::room::<f32>(count(&shape).map_err(from_ours)?).map_err(from_ours)?;
         let mut y = room(&shape)?;
         let mut plain = y.try_as_plain_ram_mut()?;
@@ -145,6 +150,7 @@ impl EvalOp for LayerOp {
             LayerKernel::Reduce(reduction) => reduced(*reduction, shape[0], shape[shape.len() - 1], images.1, out),
             LayerKernel::Normalise(factors) => normalised(&factors[0], &factors[1], images.1, out),
             LayerKernel::Move => to_channels_last(shape[0], shape[shape.len() - 1], images.1, out),
+            LayerKernel::Select(selection) => selection.run(&all, out),
             LayerKernel::Scale => scaled(shape[0], shape[shape.len() - 1], images.1, other.unwrap_or_default(), out),
         }
         .map_err(from_ours)?;

@@ -145,6 +145,33 @@ fn a_network_that_moves_its_channels_itself_is_not_moved_again() {
 }
 
 #[test]
+fn channels_that_are_divided_shuffled_and_joined_are_moved_once() {
+    let (x, w, v) = (noise(&[2, 3, 9, 8], 1), noise(&[12, 3, 3, 3], 2), noise(&[6, 6, 1, 1], 3));
+    let shuffle = |x: &Tensor, groups: usize| {
+        let [n, c, h, w] = [0, 1, 2, 3].map(|axis| x.dims()[axis].clone());
+        let divided = x.reshape(&[n.clone(), groups.into(), (12 / groups).into(), h.clone(), w.clone()])?;
+        divided.transpose(1, 2)?.reshape(&[n, c, h, w])
+    };
+    let half = |x: Tensor| Ok::<_, crate::Error>((x.narrow(1, 0, 6)?, x.narrow(1, 6, 6)?));
+    let unit = |x: Tensor, groups: usize| {
+        let (a, b) = half(x)?;
+        shuffle(&Tensor::cat(&[&a, &b.conv(&v, None, Window::dense(2), 1)?], 1)?, groups)
+    };
+    let names = ["ontrace.SelectChannels", "Concat", "Move", "Slice"];
+    let shuffled = |x: Tensor| unit(unit(x.conv(&w, None, same(3), 1)?, 2)?, 3)?.conv(&noise(&[4, 12, 1, 1], 4), None, Window::dense(2), 1);
+    let [selections, joined, moves, slices] = counts(shuffled, &x, names);
+    assert_eq!((selections, joined, slices), (3, 0, 0));
+    // The result.
+    assert!(moves <= 1, "{moves} axes are moved");
+    // What is divided and joined again was never moved.
+    let same_again = |x: Tensor| {
+        let (a, b) = half(x.conv(&w, None, same(3), 1)?)?;
+        Tensor::cat(&[&a, &b], 1)?.conv(&noise(&[4, 12, 1, 1], 4), None, Window::dense(2), 1)
+    };
+    assert_eq!(counts(same_again, &x, names)[..2], [0, 0]);
+}
+
+#[test]
 fn every_size_of_window_groups_and_axes_agrees() {
     let window = |strides: [usize; 2], pads: [usize; 2], dilations: [usize; 2]| Window::symmetric(&strides, &pads, &dilations);
     for (i, (weight, window, groups)) in [
