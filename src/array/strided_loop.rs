@@ -4,9 +4,9 @@ use super::{Dims, Element, contiguous_strides};
 use smallvec::smallvec;
 use std::ops::Range;
 
-/// Rows and columns that are copied together where neighbours in a row lie far apart in memory: what is read and what is written are then whole cache
-/// lines, whatever the strides.
-const TILE: usize = 32;
+/// Columns that are copied together where neighbours in a row lie far apart in memory: each is read along the axis in which memory is continuous, and what
+/// is written of a row is a cache line of f32.
+const COLUMNS: usize = 16;
 
 /// A loop nest over `N` views of one shape.
 pub struct StridedLoop<const N: usize> {
@@ -126,7 +126,7 @@ impl StridedLoop<1> {
         }
     }
 
-    /// As [`StridedLoop::gather`], in tiles of the innermost axis and `near`, along which neighbours lie closer in memory.
+    /// As [`StridedLoop::gather`], some columns of the innermost axis at a time, each along `near`, in which neighbours lie closer in memory.
     fn transposed<T: Element>(&self, near: usize, elements: &[T], start: usize) -> Vec<T> {
         let inner = self.sizes.len() - 1;
         let (rows, columns) = (self.sizes[near], self.sizes[inner]);
@@ -135,26 +135,33 @@ impl StridedLoop<1> {
         let from: Vec<_> = self.strides.iter().map(|stride| stride[0]).collect();
         let to = contiguous_strides(&self.sizes);
         let mut out = vec![T::default(); self.len()];
-        let mut tile = [T::default(); TILE * TILE];
         let planes = StridedLoop::new(&others, [&from, &to]);
         let steps = planes.step();
         planes.runs(0..planes.len(), &mut |at, offsets| {
             for plane in 0..at.len() as isize {
                 let [source, target] = [offsets[0] + plane * steps[0], offsets[1] + plane * steps[1]];
-                for (top, left) in (0..rows).step_by(TILE).flat_map(|top| (0..columns).step_by(TILE).map(move |left| (top, left))) {
-                    let (height, width) = (TILE.min(rows - top), TILE.min(columns - left));
-                    for column in 0..width {
-                        let first = at_offset(start, source + top as isize * from[near] + (left + column) as isize * from[inner]);
-                        let to_row = tile[column..].iter_mut().step_by(TILE).take(height);
-                        match from[near] {
-                            1 => to_row.zip(&elements[first..first + height]).for_each(|(to, &from)| *to = from),
-                            step => to_row.enumerate().for_each(|(row, to)| *to = elements[at_offset(first, row as isize * step)]),
+                let first = |column: usize| at_offset(start, source + column as isize * from[inner]);
+                let target = |row: usize| at_offset(0, target + row as isize * to[near]);
+                let whole = columns / COLUMNS * COLUMNS;
+                for left in (0..whole).step_by(COLUMNS) {
+                    let first: [usize; COLUMNS] = std::array::from_fn(|column| first(left + column));
+                    match from[near] {
+                        1 => {
+                            let lines = first.map(|first| &elements[first..first + rows]);
+                            for row in 0..rows {
+                                out[target(row) + left..][..COLUMNS].copy_from_slice(&lines.map(|line| line[row]));
+                            }
+                        }
+                        step => {
+                            for row in 0..rows {
+                                let values = first.map(|first| elements[at_offset(first, row as isize * step)]);
+                                out[target(row) + left..][..COLUMNS].copy_from_slice(&values);
+                            }
                         }
                     }
-                    for (row, values) in tile.chunks(TILE).take(height).enumerate() {
-                        let first = at_offset(0, target + (top + row) as isize * to[near] + left as isize);
-                        out[first..first + width].copy_from_slice(&values[..width]);
-                    }
+                }
+                for (column, row) in (whole..columns).flat_map(|column| (0..rows).map(move |row| (column, row))) {
+                    out[target(row) + column] = elements[at_offset(first(column), row as isize * from[near])];
                 }
             }
         });
@@ -197,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn tiles_gather_in_row_major_order() {
+    fn columns_gather_in_row_major_order() {
         let values: Vec<i64> = (0..3 * 20 * 50).collect();
         for (shape, strides) in
             [([3, 50, 20], [1000, 1, 50]), ([20, 3, 50], [1, 1000, 20]), ([50, 20, 3], [-1, 50, 1000]), ([3, 50, 20], [0, 1, 50])]
