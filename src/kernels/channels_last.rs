@@ -1,6 +1,7 @@
 //! Operators on images of f32 whose channels lie together: each position is a vector of channels.
 
 use super::fill::{write_lines, zeros};
+use super::fused_activation::FusedActivation;
 use super::take::unravel;
 use super::threads::threads;
 use super::vector::vectorised;
@@ -279,24 +280,38 @@ pub fn scaled(batch: usize, channels: usize, x: &[f32], scale: &[f32], out: &mut
     Ok(())
 }
 
-/// Images times a number for each channel, plus another: a normalisation by statistics that are known.
+/// A normalisation by statistics that are known: a factor and a shift for each channel, and an activation.
+#[derive(Debug)]
+pub struct Normalisation {
+    pub scale: Vec<f32>,
+    pub shift: Vec<f32>,
+    pub activation: Option<FusedActivation>,
+}
+
+/// Images times a number for each channel, plus another, then activated.
 ///
 /// # Errors
 /// [`Shape`](crate::ErrorCode::Shape) where slices do not have the sizes of their shapes.
-pub fn normalised(scale: &[f32], shift: &[f32], x: &[f32], out: &mut [f32]) -> Result<()> {
+pub fn normalised(Normalisation { scale, shift, activation }: &Normalisation, x: &[f32], out: &mut [f32]) -> Result<()> {
+    /// Elements that are activated while they are in the cache.
+    const BLOCK: usize = 1 << 12;
     let channels = scale.len();
     if shift.len() != channels || x.len() != out.len() || !x.len().is_multiple_of(channels.max(1)) {
         return Err(Error::shape("slices do not have the sizes of their shapes"));
     }
     write_lines(out, channels.max(1), threads() > 1 && x.len() > 2 * GRAIN, |first, out| {
-        vectorised(
-            #[inline(always)]
-            || {
-                for (out, x) in out.chunks_exact_mut(channels).zip(x[first * channels..].chunks_exact(channels)) {
-                    out.iter_mut().zip(x).zip(scale.iter().zip(shift)).for_each(|((y, x), (scale, shift))| *y = x * scale + shift);
-                }
-            },
-        );
+        let block = BLOCK.next_multiple_of(channels);
+        for (out, x) in out.chunks_mut(block).zip(x[first * channels..].chunks(block)) {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (out, x) in out.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+                        out.iter_mut().zip(x).zip(scale.iter().zip(shift)).for_each(|((y, x), (scale, shift))| *y = x * scale + shift);
+                    }
+                },
+            );
+            activation.iter().for_each(|activation| activation.apply(out));
+        }
     });
     Ok(())
 }
@@ -345,12 +360,14 @@ mod tests {
     fn each_channel_is_normalised_by_its_own_factor_and_shift() {
         let x: Vec<f32> = (0..3 * 50_000).map(|i| i as f32).collect();
         let mut out = vec![0.0; x.len()];
-        normalised(&[2.0, 0.5, -1.0], &[1.0, 0.0, 3.0], &x, &mut out).unwrap();
+        let by = |scale: &[f32], shift: &[f32], activation| Normalisation { scale: scale.to_vec(), shift: shift.to_vec(), activation };
+        normalised(&by(&[2.0, 0.5, -1.0], &[1.0, 0.0, 3.0], None), &x, &mut out).unwrap();
         assert!(x.iter().zip(&out).enumerate().all(|(i, (x, &y))| y == [2.0 * x + 1.0, 0.5 * x, 3.0 - x][i % 3]));
-        assert!(
-            normalised(&[1.0; 3], &[1.0; 2], &x, &mut out).is_err() && normalised(&[1.0; 4], &[1.0; 4], &[1.0; 6], &mut [0.0; 6]).is_err()
-        );
-        normalised(&[], &[], &[], &mut []).unwrap();
+        normalised(&by(&[2.0, 0.5, -1.0], &[1.0, 0.0, 3.0], Some(FusedActivation::Relu)), &x, &mut out).unwrap();
+        assert!(x.iter().zip(&out).enumerate().all(|(i, (x, &y))| y == [2.0 * x + 1.0, 0.5 * x, 3.0 - x][i % 3].max(0.0)));
+        let refused = |by: &Normalisation, count| normalised(by, &vec![1.0; count], &mut vec![0.0; count]).is_err();
+        assert!(refused(&by(&[1.0; 3], &[1.0; 2], None), 6) && refused(&by(&[1.0; 4], &[1.0; 4], None), 6));
+        normalised(&by(&[], &[], None), &[], &mut []).unwrap();
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! f32 and f64 ([`number::in_wide`]); the parallel loop ([`fill`]) and the strided loop are compiled once.
 
 #[cfg(feature = "tract")]
+pub mod attention;
+#[cfg(feature = "tract")]
 pub mod broadcast;
 #[cfg(feature = "tract")]
 pub mod channel_selection;

@@ -68,6 +68,13 @@ impl Lane for SoftMax {
     }
 }
 
+/// [`softmax`] of a row of f32, in place.
+#[cfg(feature = "tract")]
+#[inline(always)]
+pub fn softmax_row(row: &mut [f32]) {
+    SoftMax.write(row);
+}
+
 struct LogSoftMax;
 
 impl Lane for LogSoftMax {

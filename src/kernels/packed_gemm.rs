@@ -9,7 +9,7 @@ use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Rows of the result that are summed together: with a panel's width in vectors, what the registers hold.
-const ROWS: usize = 6;
+pub(super) const ROWS: usize = 6;
 /// Summands that are taken together: so many rows of a panel lie in a core's cache beside those of the left side.
 const DEPTH: usize = 768;
 /// Rows of the left side that meet a panel before the next one comes: so many lie in a core's cache.
@@ -66,8 +66,15 @@ impl Panels {
             for panel in block.axis_chunks_iter(Axis(1), width) {
                 let padded = panel.ncols().next_multiple_of(lanes);
                 let (room, rest) = values.split_at_mut(panel.nrows() * padded);
-                for (row, room) in panel.rows().into_iter().zip(room.chunks_mut(padded)) {
-                    row.iter().zip(room).for_each(|(&x, room)| *room = x);
+                if panel.strides()[0] == 1 {
+                    // A transposed matrix is read as it lies.
+                    for (i, column) in panel.columns().into_iter().enumerate() {
+                        column.iter().zip(room[i..].iter_mut().step_by(padded)).for_each(|(&x, room)| *room = x);
+                    }
+                } else {
+                    for (row, room) in panel.rows().into_iter().zip(room.chunks_mut(padded)) {
+                        row.iter().zip(room).for_each(|(&x, room)| *room = x);
+                    }
                 }
                 values = rest;
             }

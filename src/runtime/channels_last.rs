@@ -15,7 +15,7 @@ use super::kernel_nodes::{Kernels, with_nodes};
 use crate::array::{Array, DType};
 use crate::dim::{Shape, Type};
 use crate::error::{Error, Result};
-use crate::kernels::channels_last::{ChannelsLastPool, Pooling, SpatialReduction};
+use crate::kernels::channels_last::{ChannelsLastPool, Normalisation, Pooling, SpatialReduction};
 use crate::kernels::conv::Window;
 use crate::kernels::fused_activation::FusedActivation;
 use crate::kernels::packed_conv::PackedConv;
@@ -100,7 +100,9 @@ struct Pass<'a, 'k> {
     last: HashMap<String, (String, usize)>,
     /// Values of the model that are channels of others.
     selected: HashMap<String, Selected>,
-    /// Nodes of the model that what is selected stands for.
+    /// The last of these that was written.
+    written: Option<String>,
+    /// Nodes of the model that are part of what is there.
     done: HashSet<usize>,
     /// Values of the model that the new graph has as they are.
     present: HashSet<String>,
@@ -125,8 +127,24 @@ impl<'a, 'k> Pass<'a, 'k> {
         let (last, nodes) = (HashMap::new(), Vec::with_capacity(graph.node.len()));
         let (initializers, types_of_last) = Default::default();
         let types = types(graph, model);
-        let (selected, done) = Default::default();
-        Pass { model, graph, types, constants, users, names, last, selected, done, present, nodes, initializers, types_of_last, kernels }
+        let (selected, written, done) = Default::default();
+        Pass {
+            model,
+            graph,
+            types,
+            constants,
+            users,
+            names,
+            last,
+            selected,
+            written,
+            done,
+            present,
+            nodes,
+            initializers,
+            types_of_last,
+            kernels,
+        }
     }
 
     fn node(&self, i: usize) -> Node<'a> {
@@ -577,12 +595,24 @@ impl<'a, 'k> Pass<'a, 'k> {
         name
     }
 
-    /// A normalisation of f32 that no convolution takes in.
-    fn normalised(&mut self, node: &Node, x: &str, output: &str, rank: usize) -> Result<Option<()>> {
+    /// A normalisation of f32 that no convolution takes in, with the activation that follows.
+    fn normalised(&mut self, node: &Node<'a>, x: &str, output: &'a str, rank: usize) -> Result<Option<()>> {
         let is_f32 = self.types.get(x).is_some_and(|ty| ty.dtype == DType::F32);
-        let Some(factors) = self.normalisation(node)?.filter(|_| is_f32) else { return Ok(None) };
+        let Some([scale, shift]) = self.normalisation(node)?.filter(|_| is_f32) else { return Ok(None) };
+        let next = self.user(output).filter(|&next| self.node(next).domain().is_empty());
+        let activation = next.and_then(|next| Some((next, activation_of(&self.node(next), |name| self.constant(Some(name)))?)));
+        let end = activation.and_then(|(next, _)| self.node(next).outputs().next()?);
+        let (activation, output) = match (activation, end) {
+            (Some((next, activation)), Some(end)) => {
+                self.kernels.replaces(&self.graph.node[next]);
+                self.done.insert(next);
+                (Some(activation), end)
+            }
+            _ => (None, output),
+        };
         let x = self.last(x, rank);
-        self.layer(node.name().to_string(), LayerKernel::Normalise(Arc::new(factors)), vec![x], output, rank);
+        let normalisation = Normalisation { scale, shift, activation };
+        self.layer(node.name().to_string(), LayerKernel::Normalise(Arc::new(normalisation)), vec![x], output, rank);
         Ok(Some(()))
     }
 

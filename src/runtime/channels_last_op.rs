@@ -5,7 +5,7 @@ use super::panic::from_ours;
 use crate::array::count;
 use crate::error::Result;
 use crate::kernels::channel_selection::ChannelSelection;
-use crate::kernels::channels_last::{ChannelsLastPool, SpatialReduction, normalised, reduced, scaled, to_channels_last};
+use crate::kernels::channels_last::{ChannelsLastPool, Normalisation, SpatialReduction, normalised, reduced, scaled, to_channels_last};
 use crate::kernels::conv::Window;
 use crate::kernels::packed_conv::PackedConv;
 use std::sync::Arc;
@@ -22,8 +22,7 @@ pub(super) enum LayerKernel {
     Reduce(SpatialReduction),
     /// Images whose channels come before the positions.
     Move,
-    /// Images times a number for each channel, plus another.
-    Normalise(Arc<[Vec<f32>; 2]>),
+    Normalise(Arc<Normalisation>),
     /// Channels of several images.
     Select(Arc<ChannelSelection>),
 }
@@ -148,7 +147,7 @@ impl EvalOp for LayerOp {
             LayerKernel::Conv(conv) => conv.run(images, other, out),
             LayerKernel::Pool(pool) => pool.run(images, out),
             LayerKernel::Reduce(reduction) => reduced(*reduction, shape[0], shape[shape.len() - 1], images.1, out),
-            LayerKernel::Normalise(factors) => normalised(&factors[0], &factors[1], images.1, out),
+            LayerKernel::Normalise(normalisation) => normalised(normalisation, images.1, out),
             LayerKernel::Move => to_channels_last(shape[0], shape[shape.len() - 1], images.1, out),
             LayerKernel::Select(selection) => selection.run(&all, out),
             LayerKernel::Scale => scaled(shape[0], shape[shape.len() - 1], images.1, other.unwrap_or_default(), out),

@@ -6,6 +6,7 @@
 
 mod activation_op;
 mod activation_patterns;
+mod attention_op;
 mod broadcast_op;
 mod call;
 mod channels_last;
@@ -13,6 +14,7 @@ mod channels_last_op;
 mod conversion;
 mod fallback_op;
 mod fallback_table;
+mod formulas;
 mod guards;
 mod keep_nan;
 mod kernel_nodes;
@@ -305,6 +307,9 @@ impl Session {
             return Ok((None, kernels));
         }
         let mut new = activation_patterns::with_activations(model, kept);
+        if let Some(attentive) = attention_op::with_attention(new.as_ref().unwrap_or(model), kept, &mut kernels) {
+            new = Some(attentive);
+        }
         if let Some(layered) = channels_last::channels_last(new.as_ref().unwrap_or(model), kept, &mut kernels)? {
             new = Some(layered);
         }

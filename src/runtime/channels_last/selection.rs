@@ -15,6 +15,7 @@ use std::sync::Arc;
 const MOST: usize = 4096;
 
 /// A value of the new graph that has channels last.
+#[derive(PartialEq)]
 struct Source {
     name: String,
     channels: usize,
@@ -140,15 +141,21 @@ impl<'a> Pass<'a, '_> {
     /// Writes a value of selected channels, where this is one that is not written yet.
     pub(super) fn write_selected(&mut self, name: &str) {
         let Some(selected) = self.selected.get(name).filter(|_| !self.last.contains_key(name)) else { return };
+        // What was written before and begins alike is read as a whole.
+        let before = self.written.as_ref().and_then(|before| Some((before, self.selected.get(before)?, self.last.get(before)?.0.clone())));
+        let begun = before.filter(|(before, known, _)| *before != name && selected.channels.starts_with(&known.channels));
+        let begun = begun.map(|(_, known, name)| Arc::new(Source { name, channels: known.channels.len() }));
+        let whole = begun.iter().flat_map(|source| (0..source.channels).map(|channel| (source.clone(), channel)));
+        let rest = selected.channels.iter().skip(begun.as_ref().map_or(0, |source| source.channels)).cloned();
         let mut sources: Vec<Arc<Source>> = Vec::new();
         let mut numbers: HashMap<String, usize> = HashMap::new();
         let mut channels = Vec::with_capacity(selected.channels.len());
-        for (source, channel) in &selected.channels {
+        for (source, channel) in whole.chain(rest) {
             let number = *numbers.entry(source.name.clone()).or_insert_with(|| {
                 sources.push(source.clone());
                 sources.len() - 1
             });
-            channels.push((number, *channel));
+            channels.push((number, channel));
         }
         let (rank, node) = (selected.rank, selected.node.clone());
         let is_whole = |source: &Source| channels.iter().map(|channel| channel.1).eq(0..source.channels);
@@ -160,6 +167,7 @@ impl<'a> Pass<'a, '_> {
         }
         let selection = ChannelSelection::new(sources.iter().map(|source| source.channels).collect(), &channels);
         let inputs = sources.iter().map(|source| source.name.clone()).collect();
+        self.written = Some(name.to_string());
         self.layer(node, LayerKernel::Select(Arc::new(selection)), inputs, name, rank);
     }
 

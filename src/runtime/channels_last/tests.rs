@@ -163,6 +163,18 @@ fn channels_that_are_divided_shuffled_and_joined_are_moved_once() {
     assert_eq!((selections, joined, slices), (3, 0, 0));
     // The result.
     assert!(moves <= 1, "{moves} axes are moved");
+    // A network that hands everything on: what grows is read as a whole, and an activation is part of a normalisation.
+    let dense = |x: Tensor| {
+        let mut all = vec![x.conv(&w, None, same(3), 1)?];
+        for i in 0..3 {
+            let joined = Tensor::cat(&all.iter().collect::<Vec<_>>(), 1)?;
+            let channels = 12 + 5 * i;
+            let y = batch_norm(&joined, channels)?.relu()?;
+            all.push(y.conv(&noise(&[5, channels, 1, 1], 30 + i as u64), None, Window::dense(2), 1)?);
+        }
+        Tensor::cat(&all.iter().collect::<Vec<_>>(), 1)
+    };
+    assert_eq!(counts(dense, &x, ["ontrace.SelectChannels", "ontrace.Normalise", "Max"]), [3, 3, 0]);
     // What is divided and joined again was never moved.
     let same_again = |x: Tensor| {
         let (a, b) = half(x.conv(&w, None, same(3), 1)?)?;
