@@ -149,13 +149,13 @@ impl StridedLoop<1> {
                         1 => {
                             let lines = first.map(|first| &elements[first..first + rows]);
                             for row in 0..rows {
-                                out[target(row) + left..][..COLUMNS].copy_from_slice(&lines.map(|line| line[row]));
+                                out[target(row) + left..][..COLUMNS].iter_mut().zip(&lines).for_each(|(to, line)| *to = line[row]);
                             }
                         }
                         step => {
                             for row in 0..rows {
-                                let values = first.map(|first| elements[at_offset(first, row as isize * step)]);
-                                out[target(row) + left..][..COLUMNS].copy_from_slice(&values);
+                                let to = &mut out[target(row) + left..][..COLUMNS];
+                                to.iter_mut().zip(&first).for_each(|(to, &first)| *to = elements[at_offset(first, row as isize * step)]);
                             }
                         }
                     }

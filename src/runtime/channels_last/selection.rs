@@ -148,14 +148,14 @@ impl<'a> Pass<'a, '_> {
         let whole = begun.iter().flat_map(|source| (0..source.channels).map(|channel| (source.clone(), channel)));
         let rest = selected.channels.iter().skip(begun.as_ref().map_or(0, |source| source.channels)).cloned();
         let mut sources: Vec<Arc<Source>> = Vec::new();
-        let mut numbers: HashMap<String, usize> = HashMap::new();
+        let mut indices: HashMap<String, usize> = HashMap::new();
         let mut channels = Vec::with_capacity(selected.channels.len());
         for (source, channel) in whole.chain(rest) {
-            let number = *numbers.entry(source.name.clone()).or_insert_with(|| {
+            let index = *indices.entry(source.name.clone()).or_insert_with(|| {
                 sources.push(source.clone());
                 sources.len() - 1
             });
-            channels.push((number, channel));
+            channels.push((index, channel));
         }
         let (rank, node) = (selected.rank, selected.node.clone());
         let is_whole = |source: &Source| channels.iter().map(|channel| channel.1).eq(0..source.channels);
