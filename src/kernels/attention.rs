@@ -49,14 +49,14 @@ impl AttentionSizes {
     }
 }
 
-/// Matrices in memory, and how far apart neighbours along each axis are.
+/// StridedMatrices in memory, and how far apart neighbours along each axis are.
 #[derive(Clone, Debug)]
-pub struct Matrices<'a, T> {
+pub struct StridedMatrices<'a, T> {
     pub values: &'a [T],
     pub strides: Vec<usize>,
 }
 
-impl<T> Matrices<'_, T> {
+impl<T> StridedMatrices<'_, T> {
     /// Where the matrix at a position starts, and the distances of its rows and columns.
     fn at(&self, position: &[usize]) -> Result<(usize, usize, usize)> {
         match self.strides.get(position.len()..) {
@@ -66,7 +66,7 @@ impl<T> Matrices<'_, T> {
     }
 }
 
-impl Matrices<'_, f32> {
+impl StridedMatrices<'_, f32> {
     /// The matrix at a position, laid out for the right side of products.
     fn panels(&self, position: &[usize], rows: usize, columns: usize) -> Result<Panels> {
         let (start, row, column) = self.at(position)?;
@@ -79,18 +79,18 @@ impl Matrices<'_, f32> {
 /// What is done to the scores.
 pub enum Mask<'a> {
     /// These are added.
-    Added(Matrices<'a, f32>),
+    Added(StridedMatrices<'a, f32>),
     /// Where these are, or are not, true, a value takes their place.
-    Filled { selected: Matrices<'a, bool>, when: bool, value: f32 },
+    Filled { selected: StridedMatrices<'a, bool>, when: bool, value: f32 },
 }
 
 /// Q, K transposed and V, with the axes that [`AttentionSizes`] names; the columns of Q lie together.
 pub struct Attention<'a> {
     pub sizes: AttentionSizes,
     pub scale: f32,
-    pub queries: Matrices<'a, f32>,
-    pub keys: Matrices<'a, f32>,
-    pub values: Matrices<'a, f32>,
+    pub queries: StridedMatrices<'a, f32>,
+    pub keys: StridedMatrices<'a, f32>,
+    pub values: StridedMatrices<'a, f32>,
     pub mask: Option<Mask<'a>>,
 }
 

@@ -12,12 +12,12 @@ pub struct ChannelSelection {
     /// The channels of each of the images.
     widths: Vec<usize>,
     channels: usize,
-    runs: Vec<Run>,
+    runs: Vec<ChannelRun>,
 }
 
 /// Channels at equal distances in what is read and in what is written.
 #[derive(Debug, PartialEq, Eq)]
-struct Run {
+struct ChannelRun {
     source: usize,
     from: usize,
     /// The distance in what is read.
@@ -34,14 +34,14 @@ impl ChannelSelection {
         // What is read in order is read once: the channels of each image by where they are in it.
         let mut order: Vec<(usize, usize, usize)> = channels.iter().enumerate().map(|(to, &(source, from))| (source, from, to)).collect();
         order.sort_unstable();
-        let mut runs: Vec<Run> = Vec::new();
+        let mut runs: Vec<ChannelRun> = Vec::new();
         for (source, from, to) in order {
             match runs.last_mut().filter(|run| run.source == source) {
                 Some(run) if run.count == 1 && from > run.from && to > run.to => {
                     (run.step, run.stride, run.count) = (from - run.from, to - run.to, 2);
                 }
                 Some(run) if run.from + run.count * run.step == from && run.to + run.count * run.stride == to => run.count += 1,
-                _ => runs.push(Run { source, from, step: 1, to, stride: 1, count: 1 }),
+                _ => runs.push(ChannelRun { source, from, step: 1, to, stride: 1, count: 1 }),
             }
         }
         ChannelSelection { widths, channels: channels.len(), runs }
@@ -59,7 +59,7 @@ impl ChannelSelection {
     pub fn run(&self, images: &[&[f32]], out: &mut [f32]) -> Result<()> {
         let positions = out.len().checked_div(self.channels).unwrap_or(0);
         let fits = |(x, &width): (&&[f32], &usize)| Some(x.len()) == positions.checked_mul(width);
-        let is_there = |run: &Run| self.widths.get(run.source).is_some_and(|&width| run.from + (run.count - 1) * run.step < width);
+        let is_there = |run: &ChannelRun| self.widths.get(run.source).is_some_and(|&width| run.from + (run.count - 1) * run.step < width);
         if images.len() != self.widths.len() || out.len() != positions * self.channels || !images.iter().zip(&self.widths).all(fits) {
             return Err(Error::shape("slices do not have the sizes of their shapes"));
         }
@@ -68,7 +68,7 @@ impl ChannelSelection {
         }
         write_lines(out, self.channels.max(1), threads() > 1 && out.len() > 2 * GRAIN, |first, out| {
             for (position, out) in (first..).zip(out.chunks_exact_mut(self.channels)) {
-                for &Run { source, from, step, to, stride, count } in &self.runs {
+                for &ChannelRun { source, from, step, to, stride, count } in &self.runs {
                     let x = &images[source][position * self.widths[source] + from..][..(count - 1) * step + 1];
                     let out = &mut out[to..][..(count - 1) * stride + 1];
                     match (step, stride) {

@@ -1,6 +1,7 @@
 //! What a model is, in 64 digits: its graph whatever the names, its weights whatever they are called.
 
 use super::Model;
+use super::hash::blake3;
 use super::names::{each_name, each_name_in};
 use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto};
 use prost::Message;
@@ -123,9 +124,4 @@ fn blank_node(node: &mut NodeProto) {
     strip_node(node);
     node.name.clear();
     node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()).for_each(|graph| blank(graph));
-}
-
-/// The [BLAKE3](https://github.com/BLAKE3-team/BLAKE3) hash of bytes, in hexadecimal digits.
-pub fn blake3(bytes: &[u8]) -> String {
-    ::blake3::hash(bytes).to_string()
 }

@@ -91,7 +91,7 @@ impl Model {
         let mut bytes = Vec::new();
         self.write_to(&mut bytes)?;
         out.write_all(&bytes).and_then(|()| out.flush()).map_err(|error| failed(&error, bytes.len() as u64, None))?;
-        let blake3 = super::blake3(&bytes);
+        let blake3 = super::hash::blake3(&bytes);
         Ok(Saved { bytes: bytes.len() as u64, blake3, data: None })
     }
 

@@ -75,7 +75,7 @@ pub(super) fn shorten(text: &str) -> String {
     match text.char_indices().nth(LONGEST_NAME) {
         None => text.into(),
         Some((end, _)) => {
-            format!("{}…#{}", &text[..end], &super::blake3(text.as_bytes())[..8])
+            format!("{}…#{}", &text[..end], &super::hash::blake3(text.as_bytes())[..8])
         }
     }
 }

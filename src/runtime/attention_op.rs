@@ -8,7 +8,7 @@ use super::kernel_nodes::{Kernels, with_nodes};
 use super::packed_matmul::room;
 use super::panic::from_ours;
 use crate::array::{DType, contiguous_strides};
-use crate::kernels::attention::{Attention, AttentionSizes, Mask, Matrices};
+use crate::kernels::attention::{Attention, AttentionSizes, Mask, StridedMatrices};
 use crate::onnx::Model;
 use ndarray::{ArrayViewMutD, IxDyn};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -57,7 +57,7 @@ struct Found {
 
 /// A value as another one with its axes in another order, times a factor.
 #[derive(Clone)]
-struct Operand<'a> {
+struct AttentionOperand<'a> {
     name: &'a str,
     /// For each axis the one of the other value.
     order: Vec<usize>,
@@ -162,13 +162,13 @@ impl<'a> Formulas<'a> {
     }
 
     /// A value through the transpositions and factors that make it, as far back as the order of its axes suits.
-    fn operand(&self, name: &'a str, rank: usize, suits: &dyn Fn(&[usize]) -> bool) -> Operand<'a> {
-        let mut at = Operand { name, order: (0..rank).collect(), scale: 1.0 };
+    fn operand(&self, name: &'a str, rank: usize, suits: &dyn Fn(&[usize]) -> bool) -> AttentionOperand<'a> {
+        let mut at = AttentionOperand { name, order: (0..rank).collect(), scale: 1.0 };
         let mut best = at.clone();
         while let Some(&i) = self.makers.get(at.name) {
             let node = self.node(i);
             if let (Some(order), Some(name)) = (self.order(i).filter(|order| order.len() == rank), node.input(0)) {
-                at = Operand { name, order: at.order.iter().map(|&axis| order[axis]).collect(), ..at };
+                at = AttentionOperand { name, order: at.order.iter().map(|&axis| order[axis]).collect(), ..at };
             } else if let ("Mul" | "Div", "", Some(a), Some(b)) = (node.op_type(), node.domain(), node.input(0), node.input(1)) {
                 let divides = node.op_type() == "Div";
                 let (name, number) = match (self.number(a).filter(|_| !divides), self.number(b)) {
@@ -176,7 +176,7 @@ impl<'a> Formulas<'a> {
                     (Some(number), None) => (b, number),
                     _ => break,
                 };
-                at = Operand { name, scale: if divides { at.scale / number } else { at.scale * number }, ..at };
+                at = AttentionOperand { name, scale: if divides { at.scale / number } else { at.scale * number }, ..at };
             } else {
                 break;
             }
@@ -237,7 +237,7 @@ fn strides(shape: &[usize]) -> Vec<usize> {
 }
 
 /// A mask of this shape over scores of another: repeated along the axes that it does not have, or has one of.
-fn repeated<'a, T>(values: &'a [T], shape: &[usize], scores: &[usize]) -> TractResult<Matrices<'a, T>> {
+fn repeated<'a, T>(values: &'a [T], shape: &[usize], scores: &[usize]) -> TractResult<StridedMatrices<'a, T>> {
     let missing = scores.len().checked_sub(shape.len()).context("a mask of more axes than the scores")?;
     let own: Vec<usize> = strides(shape);
     let strides = scores.iter().enumerate().map(|(axis, &size)| match axis.checked_sub(missing).map(|axis| (shape[axis], own[axis])) {
@@ -245,7 +245,7 @@ fn repeated<'a, T>(values: &'a [T], shape: &[usize], scores: &[usize]) -> TractR
         Some((own, stride)) if own == size => Ok(stride),
         _ => bail!("a mask of shape {shape:?} for scores of shape {scores:?}"),
     });
-    Ok(Matrices { values, strides: strides.collect::<TractResult<_>>()? })
+    Ok(StridedMatrices { values, strides: strides.collect::<TractResult<_>>()? })
 }
 
 impl Expansion for AttentionOp {
@@ -274,11 +274,11 @@ impl Op for AttentionOp {
 impl EvalOp for AttentionOp {
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let plain = inputs.iter().map(|x| x.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
-        let operand = |i: usize| -> TractResult<(Vec<usize>, Matrices<f32>)> {
+        let operand = |i: usize| -> TractResult<(Vec<usize>, StridedMatrices<f32>)> {
             let (shape, own) = (inputs[i].shape(), strides(inputs[i].shape()));
             ensure!(shape.len() == self.orders[i].len(), "an operand of shape {shape:?}");
             let (sizes, strides) = self.orders[i].iter().map(|&axis| (shape[axis], own[axis])).unzip();
-            Ok((sizes, Matrices { values: plain[i].as_slice::<f32>()?, strides }))
+            Ok((sizes, StridedMatrices { values: plain[i].as_slice::<f32>()?, strides }))
         };
         let ((q, queries), (k, keys), (v, values)) = (operand(0)?, operand(1)?, operand(2)?);
         let last = q.len() - 2;
@@ -394,7 +394,7 @@ mod tests {
         };
         assert_eq!(counts(weights, &x)[0], 0);
         assert_eq!(counts(|x| x.matmul(&x.transpose(1, 2)?)?.softmax(1)?.matmul(&x), &x)[0], 0);
-        // Matrices of the model are laid out once. Without an axis before the matrices, and with fewer keys than rows, it is one.
+        // StridedMatrices of the model are laid out once. Without an axis before the matrices, and with fewer keys than rows, it is one.
         assert_eq!(counts(|x| x.matmul(&noise(&[8, 5], 2))?.softmax(-1)?.matmul(&noise(&[5, 3], 3)), &noise(&[20, 8], 1))[0], 0);
         let keys = |x: Tensor| x.matmul(&x.narrow(0, 0, 5)?.transpose(0, 1)?)?.softmax(-1)?.matmul(&x.narrow(0, 5, 5)?);
         assert_eq!(counts(keys, &noise(&[20, 8], 1))[0], 1);
@@ -423,7 +423,7 @@ mod tests {
         let mut values = noise(&[1, 30, 8], 1).to_array().unwrap().to_vec::<f32>().unwrap();
         values[0] = f32::NAN;
         let x = crate::Array::new(&[1, 30, 8], values).unwrap();
-        let (got, expected) = (session.run(&[x.clone()]).unwrap(), attention(Tensor::from(x)).unwrap().to_array().unwrap());
+        let (got, expected) = (session.run(std::slice::from_ref(&x)).unwrap(), attention(Tensor::from(x)).unwrap().to_array().unwrap());
         assert!(compare(&got[0], &expected, Tolerance { abs: 1e-5, rel: 1e-5 }).unwrap().agrees);
     }
 }

@@ -16,13 +16,13 @@ const MOST: usize = 4096;
 
 /// A value of the new graph that has channels last.
 #[derive(PartialEq)]
-struct Source {
+struct ChannelSource {
     name: String,
     channels: usize,
 }
 
 /// A channel of a value that is written.
-type Channel = (Arc<Source>, usize);
+type Channel = (Arc<ChannelSource>, usize);
 
 /// The channels of a value that is not written yet.
 pub(super) struct Selected {
@@ -44,7 +44,7 @@ impl<'a> Pass<'a, '_> {
         if let Some(selected) = self.selected.get(name) {
             return selected.channels.clone();
         }
-        let source = Arc::new(Source { name: self.last(name, rank), channels: width });
+        let source = Arc::new(ChannelSource { name: self.last(name, rank), channels: width });
         (0..width).map(|channel| (source.clone(), channel)).collect()
     }
 
@@ -144,10 +144,10 @@ impl<'a> Pass<'a, '_> {
         // What was written before and begins alike is read as a whole.
         let before = self.written.as_ref().and_then(|before| Some((before, self.selected.get(before)?, self.last.get(before)?.0.clone())));
         let begun = before.filter(|(before, known, _)| *before != name && selected.channels.starts_with(&known.channels));
-        let begun = begun.map(|(_, known, name)| Arc::new(Source { name, channels: known.channels.len() }));
+        let begun = begun.map(|(_, known, name)| Arc::new(ChannelSource { name, channels: known.channels.len() }));
         let whole = begun.iter().flat_map(|source| (0..source.channels).map(|channel| (source.clone(), channel)));
         let rest = selected.channels.iter().skip(begun.as_ref().map_or(0, |source| source.channels)).cloned();
-        let mut sources: Vec<Arc<Source>> = Vec::new();
+        let mut sources: Vec<Arc<ChannelSource>> = Vec::new();
         let mut indices: HashMap<String, usize> = HashMap::new();
         let mut channels = Vec::with_capacity(selected.channels.len());
         for (source, channel) in whole.chain(rest) {
@@ -158,7 +158,7 @@ impl<'a> Pass<'a, '_> {
             channels.push((index, channel));
         }
         let (rank, node) = (selected.rank, selected.node.clone());
-        let is_whole = |source: &Source| channels.iter().map(|channel| channel.1).eq(0..source.channels);
+        let is_whole = |source: &ChannelSource| channels.iter().map(|channel| channel.1).eq(0..source.channels);
         if let [source] = &sources[..]
             && is_whole(source)
         {
