@@ -16,7 +16,7 @@ const SCORES: usize = 1 << 16;
 const HEIGHT: usize = 32 * ROWS;
 
 /// Multiplications that are worth a thread of their own.
-const GRAIN: usize = 1 << 20;
+const GRAIN: usize = 1 << 18;
 
 /// The sizes of an attention.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use super::threads::threads;
 use super::vector::vectorised;
 
 /// Elements that are worth threads of their own.
-const GRAIN: usize = 1 << 14;
+const GRAIN: usize = 1 << 13;
 
 /// How a part broadcasts over a whole of a larger shape: runs of the whole, each with the elements of the part that belong to it.
 #[derive(Clone, Debug, PartialEq, Eq)]

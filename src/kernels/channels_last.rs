@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Elements of a task that are worth a thread of their own.
-pub(super) const GRAIN: usize = 1 << 15;
+pub(super) const GRAIN: usize = 1 << 13;
 
 /// What a window makes of the elements that it sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

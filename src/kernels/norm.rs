@@ -202,7 +202,7 @@ impl RowOperator {
 
 /// Elements of rows that are worth threads of their own.
 #[cfg(feature = "tract")]
-const GRAIN: usize = 1 << 15;
+const GRAIN: usize = 1 << 13;
 
 /// A learned parameter in this dtype, spread over a shape.
 fn parameter<T: Real>(x: Option<&Array>, shape: &[usize]) -> Result<Option<Vec<T>>> {

@@ -14,7 +14,7 @@ use ndarray::{ArrayViewMut2, Axis, s};
 use std::cell::RefCell;
 
 /// Elements of a task that are worth a thread of their own.
-const GRAIN: usize = 1 << 15;
+const GRAIN: usize = 1 << 13;
 /// Elements of images that are padded together, and that a thread keeps room for.
 const ROOM: usize = 1 << 22;
 

@@ -15,7 +15,7 @@ const DEPTH: usize = 768;
 /// Rows of the left side that meet a panel before the next one comes: so many lie in a core's cache.
 const HEIGHT: usize = 32 * ROWS;
 /// Multiplications that are worth a thread of their own.
-const GRAIN: usize = 1 << 20;
+const GRAIN: usize = 1 << 18;
 
 /// Sixteen elements that a core reads at once.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
