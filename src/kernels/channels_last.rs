@@ -105,14 +105,23 @@ impl WithSimd for PoolLine<'_> {
         let lines: Vec<usize> = window.lines(&pool.kernel, &position, spatial).map(|(_, line)| line * length * channels).collect();
         let combination = if pool.pooling == Pooling::Max { Combination::Largest } else { Combination::Sum };
         let all = pool.kernel.iter().product::<usize>();
-        let mut seen = Vec::with_capacity(all);
+        // What a window sees that begins at the first element of the line; those that hang over an end see less.
+        let whole: Vec<usize> = lines.iter().flat_map(|line| (0..taps).map(move |tap| line + tap * dilation * channels)).collect();
+        let mut cut = Vec::with_capacity(all);
         for (step, out) in out.chunks_exact_mut(channels).enumerate() {
-            seen.clear();
-            for line in &lines {
-                let inside = |tap: usize| (step * stride + tap * dilation).checked_sub(pad).filter(|&at| at < length);
-                seen.extend((0..taps).filter_map(inside).map(|at| line + at * channels));
-            }
-            Position { combination, seen: &seen, x, out: &mut *out }.with_simd(simd);
+            let begin = (step * stride).checked_sub(pad).filter(|begin| begin + taps.saturating_sub(1) * dilation < length);
+            let (seen, shift) = match begin {
+                Some(begin) => (&whole, begin * channels),
+                None => {
+                    cut.clear();
+                    for line in &lines {
+                        let inside = |tap: usize| (step * stride + tap * dilation).checked_sub(pad).filter(|&at| at < length);
+                        cut.extend((0..taps).filter_map(inside).map(|at| line + at * channels));
+                    }
+                    (&cut, 0)
+                }
+            };
+            Position { combination, seen, shift, x, out: &mut *out }.with_simd(simd);
             if pool.pooling != Pooling::Max {
                 let counted = if pool.pooling == Pooling::Mean { seen.len() } else { all } as f32;
                 out.iter_mut().for_each(|y| *y /= counted);
@@ -133,6 +142,8 @@ enum Combination {
 struct Position<'a> {
     combination: Combination,
     seen: &'a [usize],
+    /// How far behind that it begins.
+    shift: usize,
     x: &'a [f32],
     out: &'a mut [f32],
 }
@@ -175,7 +186,8 @@ impl Position<'_> {
     fn combine<S: Simd>(self, simd: S, none: f32, pick: impl Fn(S::f32s, S::f32s) -> S::f32s) {
         /// Vectors that stay in registers together.
         const VECTORS: usize = 4;
-        let Position { seen, x, out, .. } = self;
+        let Position { seen, shift, x, out, .. } = self;
+        let x = x.get(shift..).unwrap_or_default();
         let chunk = VECTORS * S::F32_LANES;
         let none = simd.splat_f32s(none);
         let mut channel = 0;
@@ -234,7 +246,7 @@ pub fn reduced(reduction: SpatialReduction, batch: usize, channels: usize, x: &[
             let (image, block) = (line / blocks, line % blocks);
             let seen = block * BLOCK..((block + 1) * BLOCK).min(positions);
             let seen: Vec<usize> = seen.map(|position| (image * positions + position) * channels).collect();
-            Arch::new().dispatch(Position { combination, seen: &seen, x, out });
+            Arch::new().dispatch(Position { combination, seen: &seen, shift: 0, x, out });
         }
     });
     let mut totals = zeros::<f64>(channels)?;
