@@ -359,10 +359,12 @@ fn weighted(loss: Tensor, weight: Option<&Tensor>) -> Result<Tensor> {
 fn target_weight(target: &Tensor, weight: Option<&Tensor>, ignored: i64, dtype: DType) -> Result<(Tensor, Tensor)> {
     let kept = target.ne(ignored)?;
     let index = kept.where_(target, &Tensor::zeros((), target.dtype())?)?;
-    let kept = kept.cast(dtype)?;
     let counts = match weight {
-        None => kept,
-        Some(weight) => weight.reshape([-1])?.index_select(0, &index.reshape([-1])?)?.reshape(target.shape())?.mul(kept)?,
+        None => kept.cast(dtype)?,
+        Some(weight) => {
+            let weights = weight.reshape([-1])?.index_select(0, &index.reshape([-1])?)?.reshape(target.shape())?;
+            kept.where_(&weights, &Tensor::zeros((), weights.dtype())?)?
+        }
     };
     Ok((index, counts))
 }

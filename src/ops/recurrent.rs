@@ -80,7 +80,7 @@ impl Recurrent {
         let (steps, batch) = if self.batch_first { (b, a) } else { (a, b) };
         let state = if self.batch_first { [batch, &directions, hidden] } else { [&directions, batch, hidden] };
         let expect = |i: usize, shape: &[&Dim], what: &str| match inputs.opt(i) {
-            Some(ty) if ty.rank() != shape.len() || !ty.shape.iter().zip(shape).all(|(a, b)| a == *b) => {
+            Some(ty) if ty.rank() != shape.len() || !ty.shape.iter().zip(shape).all(|(a, b)| a.agrees(b, inputs.constraints())) => {
                 Err(Error::shape(format!("{what} is {ty}, which does not fit weights {r}")))
             }
             _ => Ok(()),

@@ -92,8 +92,9 @@ fn picked(x: &Tensor, axis: usize, out: &Dim, scale: f64, rule: Rule) -> Result<
         return x.index_select(at, &index);
     }
     let (base, t) = super::constant_where_fixed(&[n, out], || {
-        let position = position(true)?.sub(0.5)?.minimum(last()?)?;
-        let position = if rule.interpolation == Interpolation::Linear { position.maximum(0.0)? } else { position };
+        let position = position(true)?.sub(0.5)?;
+        // A cubic goes on beyond the ends, where all of its neighbours are the last element.
+        let position = if rule.interpolation == Interpolation::Linear { position.minimum(last()?)?.maximum(0.0)? } else { position };
         let base = position.floor()?;
         let t = (axis + 1..x.rank()).try_fold(position.sub(&base)?, |t, _| t.unsqueeze(-1))?;
         Ok((base, t))

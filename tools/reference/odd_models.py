@@ -343,6 +343,12 @@ def found_by_a_sweep(head):
   >
   y = Relu(z)
 }""", {"x": floats(2, 1)})
+    # As Silero VAD: nothing in the file says that the batches of input and state are one.
+    save("state_of_another_free_batch", head + """g (float[3,N,2] x, float[1,M,2] h) => (float[3,1,B,2] y) {
+  w = Constant<value = float[1,2,2] {0.5, -0.25, 0.75, 1.0}>()
+  r = Constant<value = float[1,2,2] {-0.5, 0.25, 0.125, 0.75}>()
+  y = RNN<hidden_size = 2>(x, w, r, , , h)
+}""", {"x": floats(3, 2, 2), "h": floats(1, 2, 2)})
     save("determinant_of_halves", head + """g (float16[1,7,7] x) => (float16[1] y) { y = Det(x) }""", {"x": (floats(1, 7, 7) * 2).astype(np.float16)})
 
 

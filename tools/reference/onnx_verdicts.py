@@ -1,6 +1,6 @@
 """How values are compared in onnx_sweep.py, and who is right where ONNX Runtime and onnx.reference disagree."""
 import numpy as np
-from onnx import AttributeProto, TensorProto, helper
+from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 # Relative and absolute tolerance by the narrowest float in a model.
 TOLERANCES = {TensorProto.FLOAT16: (2e-2, 1e-2), TensorProto.FLOAT: (1e-3, 1e-5), TensorProto.DOUBLE: (1e-6, 1e-7)}
@@ -88,8 +88,11 @@ def has_nan_or_infinity(case):
     return any(array.dtype.kind == "f" and not np.isfinite(array.astype(np.float64)).all() for array in case.arrays())
 
 
-def has_zero(case):
-    return any(array.dtype.kind == "f" and not array.all() for array in case.arrays())
+def divides_by_zero(case):
+    """Whether a scale, the second operand, is 0."""
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in case.model.graph.initializer} | case.feeds
+    scale = known.get(node(case).input[1])
+    return scale is not None and not scale.astype(np.float64).all()
 
 
 def of_integers(*operators):
@@ -108,7 +111,7 @@ def onnx_attribute(proto):
 
 def same_with_dilation(case):
     """Whether a pool pads for the same size, and its windows have gaps."""
-    return case.op == "AveragePool" and attribute(case, "auto_pad", "").startswith("SAME") and any(n > 1 for n in attribute(case, "dilations", []))
+    return case.op in ("AveragePool", "LpPool") and attribute(case, "auto_pad", "").startswith("SAME") and any(n > 1 for n in attribute(case, "dilations", []))
 
 
 def sees_padding_alone(case):
@@ -167,14 +170,17 @@ def has_doubles(case):
 OPEN = [
     (lambda case: case.op == "BatchNormalization" and case.has_empty(), "the statistics of nothing are undefined"),
     (same_with_dilation, "onnx.reference pads as if the windows had no gaps; ONNX Runtime does, too, and gives another size than the standard infers"),
+    (lambda case: case.op == "MaxPool" and has_nan(case), "ONNX Runtime's pools and onnx.reference ignore NaN, ONNX Runtime's ReduceMax gives it; the standard does not say"),
     (of_integers("Erf"), "onnx.reference takes the function of integers in f32 and cuts its value, which may be rounded up to 1"),
 ]
 
 
 # Operator, predicate of the case, who is right by the standard ("runtime", "reference" or "neither"), and why.
 RIGHT = [
+    ("Unique", lambda case: attribute(case, "sorted", 1) == 0, "runtime", "unsorted values come in the order in which they occur; onnx.reference sorts them"),
     ("Softmax", before(13), "runtime", "before opset 13 the axes from `axis` on are one"),
     ("LogSoftmax", before(13), "runtime", "before opset 13 the axes from `axis` on are one"),
+    ("Hardmax", has_nan, "neither", "where the maximum of NaN is, is not said"),
     ("Hardmax", before(13), "runtime", "before opset 13 the axes from `axis` on are one"),
     ("BatchNormalization", lambda case: case.has_empty(), "neither", "the statistics of nothing are undefined"),
     ("DynamicQuantizeLinear", is_zero, "runtime", "the scale of zeros would be 0; onnx.reference takes a range of 1, ONNX Runtime a scale of 1"),
@@ -195,7 +201,6 @@ RIGHT = [
     ("ScatterND", compares_nan, "neither", "what the smallest of NaN and others is, is not said"),
     ("ScatterElements", compares_nan, "neither", "what the smallest of NaN and others is, is not said"),
     ("Col2Im", dilates_one_axis, "reference", "ONNX Runtime forgets the dilation of the only axis"),
-    ("Hardmax", has_nan, "neither", "where the maximum of NaN is, is not said"),
     ("GlobalMaxPool", has_nan_or_infinity, "neither", "ONNX Runtime's pools ignore NaN, its ReduceMax gives it; the standard does not say"),
     ("Dropout", before(12), "neither", "what the mask is in inference is not said"),
     ("MeanVarianceNormalization", always, "neither", "the added epsilon underflows in f16"),
@@ -203,7 +208,7 @@ RIGHT = [
     ("ReduceMean", lambda case: case.has_empty(), "neither", "the mean of nothing is undefined"),
     ("ReduceSumSquare", squares_overflow, "neither", "what an integer becomes that its type has not is not said"),
     ("MaxPool", lambda case: len(node(case).output) == 2, "runtime", "indices count over the whole tensor; onnx.reference's along one line"),
-    ("QuantizeLinear", has_zero, "neither", "a division by a scale of 0 is undefined"),
+    ("QuantizeLinear", divides_by_zero, "neither", "a division by a scale of 0 is undefined"),
     ("Shrink", lambda case: case.is_integer(), "neither", "in which type integers are shifted is not said"),
 ]
 
