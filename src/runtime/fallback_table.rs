@@ -44,6 +44,8 @@ impl NodeContext<'_> {
 /// An operator that runs on our kernel: its name, where it applies, and why.
 pub(super) type FallbackRow = (&'static str, Applies, &'static str);
 
+const SQUARED_ROOT: &str = "takes the square of the root of a negative number for the number";
+
 /// The operators that run on our kernels, for tract 0.23.9. A test fails where tract alone does what a row says it does not.
 pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("Equal", |node_context| node_context.any(|dtype| dtype == DType::Bool), "does not compare bools"),
@@ -91,6 +93,8 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("ReduceMean", double, "means squares in f32"),
     ("ReduceSum", half, "accumulates f16 in f16"),
     ("Cast", to_long, "gives 2147483647 for every larger float"),
+    ("Sqrt", is_squared, SQUARED_ROOT),
+    ("Pow", is_squared_root, SQUARED_ROOT),
     ("Cast", of_large_integers, "gives 0 for integers without a sign from 2⁶² on"),
     ("Cast", to_unsigned, "gives 0 for every negative float"),
     ("Resize", double, "interpolates in f32"),
@@ -268,6 +272,22 @@ fn feeds_integers(node_context: &NodeContext) -> bool {
     let uses = |node: &&NodeProto| node.input.iter().any(|name| node_context.node.output.first() == Some(name));
     let mut users = node_context.graph.node.iter().filter(uses).peekable();
     users.peek().is_some() && users.all(cuts)
+}
+
+/// Whether the result is squared.
+fn is_squared(node_context: &NodeContext) -> bool {
+    let result = node_context.node.output.first();
+    node_context.graph.node.iter().any(|node| match node.op_type.as_str() {
+        "Mul" => node.input.iter().all(|name| Some(name) == result),
+        "Pow" => node.input.first() == result,
+        _ => false,
+    })
+}
+
+/// Whether a power is a root that is squared.
+fn is_squared_root(node_context: &NodeContext) -> bool {
+    let half = |array: &Array| array.to_f64s().is_ok_and(|values| values.iter().all(|x| *x == 0.5));
+    node_context.constant.get(1).copied().flatten().is_some_and(half) && is_squared(node_context)
 }
 
 /// Whether floats are multiplied by a constant that is 0 everywhere.

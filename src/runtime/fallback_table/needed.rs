@@ -1,6 +1,6 @@
 //! Models that need a row of the fallback table: without it tract fails or computes something else. One for each row that no example of the laws needs.
 
-use super::{FALLBACK_TABLE, FallbackRow};
+use super::{FALLBACK_TABLE, FallbackRow, SQUARED_ROOT};
 use crate::array::{Array, DType, Tolerance, compare};
 use crate::dim::{Shape, Type};
 use crate::error::Result;
@@ -53,6 +53,25 @@ const CASES: &[Case] = &[
         given: &[(F64, &[5], STEPS)],
         types: &[(F64, &[5])],
         write: |builder, x| builder.node("Selu", x),
+    },
+    Case {
+        row: ("Sqrt", SQUARED_ROOT),
+        given: &[(F32, &[5], STEPS)],
+        types: &[(F32, &[5])],
+        write: |builder, x| {
+            let root = builder.node("Sqrt", x).write_one(Type::new(F32, [5].map(crate::Dim::Fixed).to_vec())).unwrap();
+            builder.node("Mul", &[root.clone(), root])
+        },
+    },
+    Case {
+        row: ("Pow", SQUARED_ROOT),
+        given: &[(F32, &[5], STEPS)],
+        types: &[(F32, &[5])],
+        write: |builder, x| {
+            let half = builder.number(F32, 0.5);
+            let root = builder.node("Pow", &[x[0].clone(), half]).write_one(Type::new(F32, [5].map(crate::Dim::Fixed).to_vec())).unwrap();
+            builder.node("Mul", &[root.clone(), root])
+        },
     },
     Case {
         row: ("Cast", "gives 0 for every negative float"),
