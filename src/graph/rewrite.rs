@@ -66,10 +66,22 @@ impl Rewriter<'_> {
 
     /// Adds an operation with one output before the node that is being rewritten.
     pub(crate) fn insert(&mut self, op: Arc<dyn Operator>, inputs: Vec<Option<ValueId>>, ty: Type, location: SourceLocation) -> ValueId {
-        let id = self.graph.add(Value { ty, source: Source::Node, derivation: None });
+        self.insert_all(op, inputs, &[ty], location)[0]
+    }
+
+    /// As [`Rewriter::insert`], with outputs of these types.
+    pub(crate) fn insert_all(
+        &mut self,
+        op: Arc<dyn Operator>,
+        inputs: Vec<Option<ValueId>>,
+        types: &[Type],
+        location: SourceLocation,
+    ) -> Vec<ValueId> {
+        let value = |ty: &Type| Value { ty: ty.clone(), source: Source::Node, derivation: None };
+        let outputs: Vec<ValueId> = types.iter().map(|ty| self.graph.add(value(ty))).collect();
         self.count(&inputs, true);
-        self.push(Node { op, inputs, outputs: vec![id], location });
-        id
+        self.push(Node { op, inputs, outputs: outputs.clone(), location });
+        outputs
     }
 
     /// Adds a constant; it has the name of the parameter whose place it takes.

@@ -103,7 +103,7 @@ pub use roi::{Alignment, Gathered};
 pub(crate) use segments::scattered;
 pub use segments::{ReduceMode, Segments};
 pub(crate) use shape::{Expand, Reshape, Transpose};
-pub(crate) use slice::Slice;
+pub(crate) use slice::{Slice, Split};
 pub use spectral::Stft;
 pub use statistics::QuantileInterpolation;
 pub(crate) use statistics::sorted;

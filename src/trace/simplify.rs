@@ -4,12 +4,14 @@
 //! until none of them changes anything, in the graphs inside `If`, `Loop` and `Scan`, too. They change results by the rounding of floats at most: which
 //! of them do is part of each rule.
 
+mod constants;
 mod fold;
 mod gelu;
 mod layout;
 mod norm;
 mod reduce;
 mod rows;
+mod siblings;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +19,7 @@ use super::Traced;
 use crate::array::{Array, Scalar};
 use crate::error::Result;
 use crate::graph::{Graph, Node, Operator, Rewrite, Rewriter, ValueId};
-use crate::ops::{Binary, Slice};
+use crate::ops::{Binary, Reshape, Slice, Transpose};
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,14 +29,18 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Simplification {
+    /// Nodes whose operands are all constants are computed, where the result takes at most 1 MiB.
+    Constants,
     /// Equal operators on equal inputs become one node, constants with the same elements one initializer.
     Duplicates,
     /// Nodes that return their input go: casts to the same type and back, reshapes and transposes that change nothing, slices of the whole axis,
-    /// paddings of width 0, multiplications by 1; a sum with 0 where the other operand is a sum of products, of which the sign of a zero is not defined.
+    /// paddings of width 0, multiplications by 1; a sum with 0 where the other operand is a sum of products, of which the sign of a zero is not defined,
+    /// or where only sums of products use the result.
     Identities,
     /// A reshape of a reshape, a transpose of a transpose and a concatenation of a concatenation become one node, where a transpose that moves axes of
     /// size 1 alone is a reshape, too; an expansion that the operator
-    /// after it does itself goes.
+    /// after it does itself goes, and so do two reshapes that undo each other around a function of single elements. A Split of the last axis goes before a reshape
+    /// where reshapes follow it.
     Layout,
     /// A reduction of a reduction, and a reshape that drops the reduced axes, become one reduction. Sums, products and means differ by rounding.
     Reductions,
@@ -49,13 +55,16 @@ pub enum Simplification {
     /// The product of two matrices and what is added to it become one Gemm; of tensors of higher rank with a constant matrix, where the reshapes before
     /// and behind it leave fewer nodes. Results differ by rounding.
     Gemm,
+    /// Products of one value with three constant matrices or more become one product and a Split. Results differ by rounding.
+    Siblings,
     /// A padding with zeros becomes part of the convolution after it.
     Pad,
 }
 
 impl Simplification {
     /// All of them, in the order in which they are applied.
-    pub const ALL: [Simplification; 9] = [
+    pub const ALL: [Simplification; 11] = [
+        Simplification::Constants,
         Simplification::Duplicates,
         Simplification::Identities,
         Simplification::Layout,
@@ -64,12 +73,14 @@ impl Simplification {
         Simplification::Gelu,
         Simplification::BatchNorm,
         Simplification::Gemm,
+        Simplification::Siblings,
         Simplification::Pad,
     ];
 
     /// Its name: `batch-norm`.
     pub fn name(self) -> &'static str {
         match self {
+            Simplification::Constants => "constants",
             Simplification::Duplicates => "duplicates",
             Simplification::Identities => "identities",
             Simplification::Layout => "layout",
@@ -78,13 +89,27 @@ impl Simplification {
             Simplification::Gelu => "gelu",
             Simplification::BatchNorm => "batch-norm",
             Simplification::Gemm => "gemm",
+            Simplification::Siblings => "siblings",
             Simplification::Pad => "pad",
         }
     }
 
     fn apply(self, graph: &mut Graph, shared: &Shared) -> Result<usize> {
         let rule: fn(&mut Rewriter, &Node) -> Result<Option<Rewrite>> = match self {
+            Simplification::Constants => return constants::fold(graph),
             Simplification::Duplicates => return graph.merge_duplicates(),
+            Simplification::Siblings => return siblings::products(graph, shared),
+            Simplification::Identities => {
+                let unsigned = unsigned_sums(graph);
+                return graph.rewrite(&mut |rewriter, node| {
+                    let is_unsigned = node.outputs.first().is_some_and(|id| unsigned.contains(id));
+                    Ok(identity(rewriter, node, is_unsigned).map(|id| Rewrite::Values(vec![id])))
+                });
+            }
+            Simplification::Layout => {
+                let merged = graph.rewrite(&mut |rewriter, node| Ok(layout::merged(rewriter, node)))?;
+                return Ok(merged + siblings::splits(graph)?);
+            }
             Simplification::Gemm => {
                 let matrices = graph.rewrite(&mut |rewriter, node| Ok(fold::gemm(rewriter, node)))?;
                 return Ok(matrices + rows::gemms(graph)?);
@@ -95,8 +120,6 @@ impl Simplification {
                     rewrite => Ok(rewrite),
                 });
             }
-            Simplification::Identities => |rewriter, node| Ok(identity(rewriter, node).map(|id| Rewrite::Values(vec![id]))),
-            Simplification::Layout => |rewriter, node| Ok(layout::merged(rewriter, node)),
             Simplification::Reductions => |rewriter, node| Ok(reduce::merged(rewriter, node)),
             Simplification::LayerNorm => |rewriter, node| Ok(norm::layer_norm(rewriter, node)),
             Simplification::Gelu => |rewriter, node| Ok(gelu::gelu(rewriter, node)),
@@ -225,12 +248,31 @@ fn uniform(array: &Array) -> Option<f64> {
     first.iter().all(|x| x.to_bits() == value.to_bits()).then_some(value)
 }
 
+/// The sums of two whose zeros may have either sign, because only sums of products use them, perhaps after another sum or in another shape.
+fn unsigned_sums(graph: &Graph) -> BTreeSet<ValueId> {
+    let uses = rows::Uses::of(graph);
+    let mut found = BTreeSet::new();
+    let mut sums = BTreeSet::new();
+    for node in graph.nodes().iter().rev() {
+        let [output] = node.outputs[..] else { continue };
+        let binary = as_op::<Binary>(&node.op);
+        let is_sum = matches!(binary, Some(Binary::Add | Binary::Sub));
+        let moves = as_op::<Reshape>(&node.op).is_some() || as_op::<Transpose>(&node.op).is_some();
+        let is_product = |user: &&Node| fold::is_linear(&user.op) || user.outputs.first().is_some_and(|id| found.contains(id));
+        if (is_sum || moves) && uses.users(output).is_some_and(|users| users.iter().all(is_product)) {
+            found.insert(output);
+            sums.extend(is_sum.then_some(output));
+        }
+    }
+    sums
+}
+
 /// The input that a node returns as it is.
-fn identity(rewriter: &Rewriter, node: &Node) -> Option<ValueId> {
+fn identity(rewriter: &Rewriter, node: &Node, is_unsigned: bool) -> Option<ValueId> {
     let [output] = node.outputs[..] else { return None };
     let candidate = match *node.inputs {
         [Some(x)] => one_operand(rewriter, node, x)?,
-        [Some(a), Some(b)] => two_operands(rewriter, node, a, b)?,
+        [Some(a), Some(b)] => two_operands(rewriter, node, (a, b), is_unsigned)?,
         _ => return None,
     };
     (rewriter.ty(candidate) == rewriter.ty(output)).then_some(candidate)
@@ -248,8 +290,8 @@ fn one_operand(rewriter: &Rewriter, node: &Node, x: ValueId) -> Option<ValueId> 
 }
 
 /// The operand that a function of two returns, because the other is the neutral element. A sum with +0 is among them only where ONNX does not say
-/// which zero the operand is: of −0 it is +0.
-fn two_operands(rewriter: &Rewriter, node: &Node, a: ValueId, b: ValueId) -> Option<ValueId> {
+/// which zero the operand is, or nothing depends on that: of −0 it is +0.
+fn two_operands(rewriter: &Rewriter, node: &Node, (a, b): (ValueId, ValueId), is_unsigned: bool) -> Option<ValueId> {
     let op = *as_op::<Binary>(&node.op)?;
     let is_float = rewriter.ty(a).dtype.is_float();
     let is = |id: ValueId, neutral: Scalar| {
@@ -264,8 +306,8 @@ fn two_operands(rewriter: &Rewriter, node: &Node, a: ValueId, b: ValueId) -> Opt
         Binary::Div | Binary::Pow if is(b, one) => Some(a),
         Binary::Add | Binary::Sub if is(b, zero) => Some(a),
         Binary::Add if is(a, zero) => Some(b),
-        Binary::Add if is_float && is(b, plus_zero) && fold::is_sum_of_products(rewriter, a) => Some(a),
-        Binary::Add if is_float && is(a, plus_zero) && fold::is_sum_of_products(rewriter, b) => Some(b),
+        Binary::Add if is_float && is(b, plus_zero) && (is_unsigned || fold::is_sum_of_products(rewriter, a)) => Some(a),
+        Binary::Add if is_float && is(a, plus_zero) && (is_unsigned || fold::is_sum_of_products(rewriter, b)) => Some(b),
         // Of Bools, `And` with true and `Or` with false.
         Binary::And if is(b, one) => Some(a),
         Binary::And if is(a, one) => Some(b),

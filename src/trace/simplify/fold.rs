@@ -122,6 +122,11 @@ pub(super) fn batch_norm(rewriter: &mut Rewriter, node: &Node, shared: &Shared) 
     Ok(Some(Rewrite::Operator { op, inputs, location: before.location }))
 }
 
+/// Whether an operator gives sums of products of its operands.
+pub(super) fn is_linear(op: &Arc<dyn Operator>) -> bool {
+    LinearOperator::of(op).is_some()
+}
+
 /// Whether a value is a sum of products, perhaps under another shape or scaled: the sign of its zeros depends on the order of the sum.
 pub(super) fn is_sum_of_products(rewriter: &Rewriter, id: ValueId) -> bool {
     let mut id = Some(id);

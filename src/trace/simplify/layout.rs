@@ -4,7 +4,7 @@ use super::as_op;
 use crate::array::DType;
 use crate::dim::Shape;
 use crate::graph::{Inputs, Node, Operator, Rewrite, Rewriter, ValueId};
-use crate::ops::{Binary, Cast, Concat, Expand, Pad, Reshape, Transpose};
+use crate::ops::{Activation, Binary, Cast, Concat, Expand, Pad, Reshape, Transpose, Unary};
 use std::sync::Arc;
 
 /// Whether a node of one operand returns it.
@@ -71,6 +71,13 @@ pub(super) fn merged(rewriter: &Rewriter, node: &Node) -> Option<Rewrite> {
     let [Some(x)] = node.inputs[..] else { return None };
     let before = rewriter.maker(x)?;
     let [Some(earlier)] = before.inputs[..] else { return None };
+    if as_op::<Reshape>(&node.op).is_some() && rewriter.is_used_once(x) && is_elementwise(&before.op) {
+        // A function of single elements between two reshapes that undo each other.
+        let first = rewriter.maker(earlier).filter(|maker| as_op::<Reshape>(&maker.op).is_some())?;
+        let [Some(y)] = first.inputs[..] else { return None };
+        let is_back = rewriter.ty(y) == rewriter.ty(*node.outputs.first()?) && rewriter.is_used_once(earlier);
+        return is_back.then(|| Rewrite::Operator { op: before.op.clone(), inputs: vec![Some(y)], location: before.location.clone() });
+    }
     let one = |op: Arc<dyn Operator>| Some(Rewrite::Operator { op, inputs: vec![Some(earlier)], location: node.location.clone() });
     if let (Some(second), Some(first)) = (as_op::<Cast>(&node.op), as_op::<Cast>(&before.op)) {
         // What the first cast keeps is what the second converts.
@@ -91,6 +98,11 @@ pub(super) fn merged(rewriter: &Rewriter, node: &Node) -> Option<Rewrite> {
         return if is_alone { one(Arc::new(Reshape { shape: to.clone() })) } else { None };
     }
     None
+}
+
+/// Whether an operator of one operand computes each element from one alone, of the same dtype.
+fn is_elementwise(op: &Arc<dyn Operator>) -> bool {
+    as_op::<Unary>(op).is_some() || as_op::<Activation>(op).is_some()
 }
 
 /// Whether an operator on a value of this shape leaves its elements in their order: a reshape, or a transpose that moves axes of size 1 only.

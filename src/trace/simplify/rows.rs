@@ -25,14 +25,14 @@ struct RowProduct {
 }
 
 /// The makers and users of the values of a graph.
-struct Uses<'a> {
+pub(super) struct Uses<'a> {
     graph: &'a Graph,
     makers: HashMap<ValueId, &'a Node>,
     users: HashMap<ValueId, Vec<&'a Node>>,
 }
 
 impl<'a> Uses<'a> {
-    fn of(graph: &'a Graph) -> Uses<'a> {
+    pub(super) fn of(graph: &'a Graph) -> Uses<'a> {
         let (mut makers, mut users) = (HashMap::new(), HashMap::<ValueId, Vec<&Node>>::new());
         for node in graph.nodes() {
             makers.extend(node.outputs.iter().map(|id| (*id, node)));
@@ -41,8 +41,21 @@ impl<'a> Uses<'a> {
         Uses { graph, makers, users }
     }
 
+    pub(super) fn graph(&self) -> &'a Graph {
+        self.graph
+    }
+
+    pub(super) fn maker(&self, id: ValueId) -> Option<&'a Node> {
+        self.makers.get(&id).copied()
+    }
+
+    /// The nodes that use a value; `None` where it is an output, too.
+    pub(super) fn users(&self, id: ValueId) -> Option<&[&'a Node]> {
+        if self.graph.outputs().contains(&id) { None } else { self.users.get(&id).map(Vec::as_slice) }
+    }
+
     /// The only node that uses a value that is no output.
-    fn only_user(&self, id: ValueId) -> Option<&'a Node> {
+    pub(super) fn only_user(&self, id: ValueId) -> Option<&'a Node> {
         match self.users.get(&id).map(Vec::as_slice) {
             Some([node]) if !self.graph.outputs().contains(&id) => Some(node),
             _ => None,

@@ -408,3 +408,52 @@ fn skipped_rules_leave_their_nodes() {
     let skipped = [Simplification::Gemm, Simplification::BatchNorm];
     assert_eq!(operators(&before.simplified(&skipped).unwrap().traced), ["MatMul", "Add"]);
 }
+
+#[test]
+fn what_depends_on_constants_alone_is_computed_where_it_is_small() {
+    // A mask of two vectors: larger than its operands.
+    let mask = |n: i64| {
+        let i = Tensor::from(crate::Array::vector((0..n).map(|i| i as f32).collect::<Vec<_>>()));
+        i.reshape([-1, 1])?.expand([n, n])?.sub(i.reshape([1, -1])?)?.abs()?.sqrt()
+    };
+    assert_eq!(left(|x| x.mul(mask(64)?), &random(1, &[64, 64])), ["Mul"]);
+    assert_ne!(left(|x| x.sum(.., false)?.add(mask(1 << 10)?.sum(.., false)?), &random(1, &[2])).len(), 0);
+}
+
+#[test]
+fn three_products_of_one_value_become_one_and_a_split() {
+    let weights: Vec<Tensor> = (0..3).map(|i| named(i, &[8, [4, 4, 6][i as usize]], &format!("w{i}"))).collect();
+    let products = |x: Tensor| {
+        let parts: Vec<Tensor> = weights.iter().map(|weight| x.matmul(weight)).collect::<Result<_>>()?;
+        parts[0].tanh()?.add(&parts[1])?.sum(-1, true)?.add(parts[2].sum(-1, true)?)
+    };
+    let x = random(7, &[2, 5, 8]);
+    let all = left(products, &x);
+    assert_eq!(all.iter().filter(|name| ["MatMul", "Split"].contains(name)).count(), 2, "{all:?}");
+    // Two products are as few nodes as a product and a Split.
+    assert!(!left(|x| x.matmul(&weights[0])?.sub(x.matmul(&weights[1])?), &x).contains(&"Split"));
+}
+
+#[test]
+fn reshapes_around_a_function_of_single_elements_go() {
+    let x = random(1, &[2, 3, 4]);
+    assert_eq!(left(|x| x.reshape([6, 4])?.tanh()?.reshape([2, 3, 4])?.exp(), &x), ["Tanh", "Exp"]);
+    let weight = random(2, &[4, 6]);
+    let split = |x: Tensor| {
+        let parts = x.reshape([6, 4])?.matmul(&weight)?.reshape([2, 3, 6])?.split_with_sizes([2, 4], -1)?;
+        parts[0].reshape([3, 4])?.sum(.., false)?.add(parts[1].reshape([6, 4])?.sum(.., false)?)
+    };
+    let all = left(split, &x);
+    // The second part has its shape already.
+    assert_eq!(all, ["Reshape", "MatMul", "Split", "Reshape", "ReduceSum", "ReduceSum", "Add"]);
+}
+
+#[test]
+fn zeros_that_only_sums_of_products_use_are_not_added() {
+    let (weight, zeros) = (random(2, &[4, 4]), Tensor::zeros([4], DType::F32).unwrap());
+    let x = random(1, &[3, 4]);
+    assert_eq!(left(|x| x.add(&zeros)?.matmul(&weight), &x), ["MatMul"]);
+    assert_eq!(left(|x| x.tanh()?.add(&zeros)?.add(&x)?.matmul(&weight), &x), ["Tanh", "Add", "MatMul"]);
+    // 1 / -0 is not 1 / (-0 + 0).
+    assert_eq!(left(|x| x.tanh()?.add(&zeros)?.reciprocal(), &x), ["Tanh", "Add", "Reciprocal"]);
+}
