@@ -64,6 +64,8 @@ mod coverage;
 pub mod dim;
 pub mod error;
 pub mod graph;
+#[cfg(feature = "tract")]
+pub mod isolation;
 mod kernels;
 #[cfg(test)]
 mod laws;

@@ -1,6 +1,6 @@
 //! Do two arrays agree? The largest differences, where they are, and whether a tolerance allows them.
 
-use super::{Array, DType};
+use super::{Array, DType, blocks};
 use crate::error::{Error, ErrorCode, Result};
 
 /// How far two values may differ: |a − b| ≤ `abs` + `rel` · |b|.
@@ -60,37 +60,48 @@ pub fn compare(got: &Array, expected: &Array, tolerance: Tolerance) -> Result<Co
     let mut result = Comparison { agrees: true, max_abs: 0.0, max_rel: 0.0, outside: 0, worst: None, share: 0.0, closest_to_limit: None };
     let mut furthest = 0.0;
     // Integers beyond 2⁵³ have no exact double: their difference is taken in integers.
-    let (a, b) = (got.to_f64s()?, expected.to_f64s()?);
-    let exact = if got.dtype().is_int() { Some((got.to_i64s()?, expected.to_i64s()?)) } else { None };
-    for i in 0..a.len() {
-        let same = match &exact {
-            Some((x, y)) => x[i] == y[i],
-            None => a[i] == b[i] || (a[i].is_nan() && b[i].is_nan()),
-        };
-        if same {
-            continue;
+    let doubles = (got.doubles()?, expected.doubles()?);
+    let integers = if got.dtype().is_int() { Some((got.integers()?, expected.integers()?)) } else { None };
+    let ((mut a, mut b), (mut x, mut y)) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+    for range in blocks(got.len()) {
+        doubles.0.read(range.clone(), &mut a);
+        doubles.1.read(range.clone(), &mut b);
+        if let Some((got, expected)) = &integers {
+            got.read(range.clone(), &mut x);
+            expected.read(range.clone(), &mut y);
         }
-        let apart = match &exact {
-            Some((x, y)) => (x[i] as f64 - y[i] as f64).abs().max(1.0),
-            None if a[i].is_finite() && b[i].is_finite() => (a[i] - b[i]).abs(),
-            None => f64::INFINITY,
-        };
-        result.max_abs = result.max_abs.max(apart);
-        if b[i] != 0.0 && apart.is_finite() {
-            result.max_rel = result.max_rel.max(apart / b[i].abs());
-        }
-        let allowed = tolerance.abs + if b[i].is_finite() { tolerance.rel * b[i].abs() } else { 0.0 };
-        let share = if apart > 0.0 { apart / allowed } else { 0.0 };
-        if share > result.share || result.closest_to_limit.is_none() {
-            result.share = share;
-            result.closest_to_limit = Some((index(got.shape(), i), a[i], b[i]));
-        }
-        if apart > allowed {
-            result.agrees = false;
-            result.outside += 1;
-            if apart - allowed > furthest || result.worst.is_none() {
-                furthest = apart - allowed;
-                result.worst = Some((index(got.shape(), i), a[i], b[i]));
+        for (k, (&a, &b)) in a.iter().zip(&b).enumerate() {
+            let exact = integers.as_ref().map(|_| (x[k], y[k]));
+            let same = match exact {
+                Some((x, y)) => x == y,
+                None => a == b || (a.is_nan() && b.is_nan()),
+            };
+            if same {
+                continue;
+            }
+            let apart = match exact {
+                Some((x, y)) => (x as f64 - y as f64).abs().max(1.0),
+                None if a.is_finite() && b.is_finite() => (a - b).abs(),
+                None => f64::INFINITY,
+            };
+            result.max_abs = result.max_abs.max(apart);
+            if b != 0.0 && apart.is_finite() {
+                result.max_rel = result.max_rel.max(apart / b.abs());
+            }
+            let allowed = tolerance.abs + if b.is_finite() { tolerance.rel * b.abs() } else { 0.0 };
+            let share = if apart > 0.0 { apart / allowed } else { 0.0 };
+            let position = || index(got.shape(), range.start + k);
+            if share > result.share || result.closest_to_limit.is_none() {
+                result.share = share;
+                result.closest_to_limit = Some((position(), a, b));
+            }
+            if apart > allowed {
+                result.agrees = false;
+                result.outside += 1;
+                if apart - allowed > furthest || result.worst.is_none() {
+                    furthest = apart - allowed;
+                    result.worst = Some((position(), a, b));
+                }
             }
         }
     }

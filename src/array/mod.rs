@@ -1,5 +1,6 @@
 //! Arrays: shared bytes with a dtype, a shape and strides, owned or mapped from a file.
 
+mod blocks;
 mod compare;
 mod convert;
 mod dtype;
@@ -12,6 +13,7 @@ pub(crate) mod strided_loop;
 mod sub_byte;
 mod view;
 
+pub(crate) use blocks::{Elements, blocks};
 pub(crate) use compare::index;
 pub use compare::{Comparison, Tolerance, compare};
 pub use dtype::{DType, Element, PromotionPriority};
@@ -396,7 +398,7 @@ impl Array {
     /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
     pub fn to_f64s(&self) -> Result<Vec<f64>> {
         room::<f64>(count(&self.shape)?)?;
-        each_dtype!(self.dtype, T => Ok(self.to_vec::<T>()?.into_iter().map(|x| x.to_f64()).collect()), else self.widened()?.to_f64s())
+        each_dtype!(self.dtype, T => Ok(self.elements::<T>()?.iter().map(|x| x.to_f64()).collect()), else self.widened()?.to_f64s())
     }
 
     /// The elements as integers, in row-major order, whatever the dtype: floats truncated towards zero.
@@ -405,7 +407,7 @@ impl Array {
     /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
     pub fn to_i64s(&self) -> Result<Vec<i64>> {
         room::<i64>(count(&self.shape)?)?;
-        each_dtype!(self.dtype, T => Ok(self.to_vec::<T>()?.into_iter().map(|x| x.to_i64()).collect()), else self.widened()?.to_i64s())
+        each_dtype!(self.dtype, T => Ok(self.elements::<T>()?.iter().map(|x| x.to_i64()).collect()), else self.widened()?.to_i64s())
     }
 
     /// The only element as a number.

@@ -67,6 +67,18 @@ impl CheckRun<'_> {
 
     /// Compares the outputs of a call with what rounding explains.
     fn judge(&mut self, call: &Call, got: &[Array], expected: &[Array], outside: Vec<Discrepancy>) -> Result<(), Failure> {
+        let needed = cost::exact_memory(self.traced.graph(), &call.sizes);
+        if self.options.is_beyond_memory(needed) {
+            let message =
+                format!("an evaluation in f64 to compare with takes about {} MB, more than the model may take", needed / 1_000_000);
+            let Some(first) = outside.first() else {
+                self.report.notes.push(format!("{}: {message}; compared by tolerance only", call.what));
+                return Ok(());
+            };
+            let error = Error::too_big(format!("{}, which rounding may explain: {message}", first.words));
+            let help = "smaller inputs take less (-i), --limit raises what the model may take, and --atol and --rtol say what may differ";
+            return Err(error.at(format!("output {}", self.report.outputs[first.output].name)).help(help).into());
+        }
         let judged = self.closeness(call, got, expected, outside.is_empty()).unwrap_or(None);
         let Some(closeness) = judged else {
             for Discrepancy { output, .. } in &outside {
@@ -87,7 +99,7 @@ impl CheckRun<'_> {
             report.limit = Limit::Rounding;
             let at = index(expected[i].shape(), closeness.element);
             if closeness.share >= report.share {
-                let element = |array: &Array| array.to_f64s().ok().and_then(|values| values.get(closeness.element).copied());
+                let element = |array: &Array| array.double_at(closeness.element).ok().flatten();
                 let (got, expected) = (element(&got[i]).unwrap_or(f64::NAN), element(&expected[i]).unwrap_or(f64::NAN));
                 report.share = closeness.share;
                 report.worst = Some(WorstElement { call: call.what.clone(), index: at.clone(), got, expected, limit: closeness.limit });
@@ -188,13 +200,13 @@ pub(super) fn count_special(report: &mut OutputReport, expected: &Array) -> Resu
     if !expected.dtype().is_float() {
         return Ok(());
     }
-    let values = expected.to_f64s()?;
-    report.nan += values.iter().filter(|x| x.is_nan()).count();
-    report.infinite += values.iter().filter(|x| x.is_infinite()).count();
-    let finite = values.iter().copied().filter(|x| x.is_finite());
-    report.range = finite.fold(report.range, |range, x| {
-        let (least, greatest) = range.unwrap_or((x, x));
-        Some((least.min(x), greatest.max(x)))
-    });
+    expected.for_each_f64(|x| {
+        report.nan += usize::from(x.is_nan());
+        report.infinite += usize::from(x.is_infinite());
+        if x.is_finite() {
+            let (least, greatest) = report.range.unwrap_or((x, x));
+            report.range = Some((least.min(x), greatest.max(x)));
+        }
+    })?;
     Ok(())
 }

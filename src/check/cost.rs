@@ -34,3 +34,18 @@ pub(super) fn peak(graph: &Graph, sizes: &Bindings) -> u64 {
     }
     most as u64
 }
+
+/// The bytes of all values that a run makes.
+pub(super) fn total(graph: &Graph, sizes: &Bindings) -> u64 {
+    let values = graph.values().filter(|(_, value)| value.constant().is_none());
+    values.map(|(_, value)| elements(&value.ty, sizes) * value.ty.dtype.size() as f64).sum::<f64>() as u64
+}
+
+/// What evaluating the traced graph in f64 with sampled errors takes, in bytes: besides each value of four bytes one of eight and three of four, and what the
+/// bound of an operation is computed from while it is.
+pub(super) fn exact_memory(graph: &Graph, sizes: &Bindings) -> u64 {
+    let bytes = |ty: &Type| elements(ty, sizes) * ty.dtype.size() as f64;
+    let made = |node: &crate::graph::Node| node.outputs.iter().map(|&id| bytes(&graph.value(id).ty)).sum::<f64>();
+    let largest = graph.nodes().iter().map(made).fold(0.0, f64::max);
+    peak(graph, sizes).saturating_mul(6).saturating_add(10 * largest as u64)
+}

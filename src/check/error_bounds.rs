@@ -385,8 +385,29 @@ impl Operation<'_> {
 
 /// The root of the mean square of those that are finite.
 pub(super) fn rms(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.filter(|x| x.is_finite()).fold((0.0, 0usize), |(sum, count), x| (sum + x * x, count + 1));
-    (sum / count.max(1) as f64).sqrt()
+    let mut squares = SquareMean::default();
+    values.for_each(|x| squares.add(x));
+    squares.root()
+}
+
+/// The mean square of finite values.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SquareMean {
+    sum: f64,
+    count: usize,
+}
+
+impl SquareMean {
+    pub(super) fn add(&mut self, x: f64) {
+        if x.is_finite() {
+            self.sum += x * x;
+            self.count += 1;
+        }
+    }
+
+    pub(super) fn root(self) -> f64 {
+        (self.sum / self.count.max(1) as f64).sqrt()
+    }
 }
 
 /// A float array in f64; others as they are.

@@ -1,6 +1,7 @@
 //! Localisation: the first node whose value differs, and the step at fault: the trace, the ONNX model, our kernel, tract's reading or its optimiser.
 
 use super::alignment::{self, Evaluated, Parting};
+use super::cost;
 use super::error_bounds::Bound;
 use super::graph_diff::{self, Difference};
 use super::input_generation::Call;
@@ -216,12 +217,12 @@ pub(super) fn locate(
         }
         // Another model may round otherwise: the first node that differs by more than rounding, where the nodes correspond; else by more than the
         // tolerance, and at last by more than a small share of it.
-        let by_rounding = || beyond_rounding(module, traced, example, call);
+        let by_rounding = || beyond_rounding(module, traced, example, call, options);
         let closely = |got: &Array, expected: &Array| apart_at(got, expected, &call.inputs, 0.05).is_none();
         return by_rounding().or_else(|| beside(&|got, expected| differs(got, expected).is_none())).or_else(|| beside(&closely));
     }
     if !options.retrace
-        && let Some(found) = beyond_rounding(module, traced, example, call)
+        && let Some(found) = beyond_rounding(module, traced, example, call, options)
     {
         return Some(found);
     }
@@ -233,7 +234,8 @@ pub(super) fn locate(
     {
         return Some(found);
     }
-    alone(traced, candidate, call).or_else(|| together(traced, candidate, call))
+    let kept = cost::total(traced.graph(), &call.sizes);
+    alone(traced, candidate, call).or_else(|| if options.is_beyond_memory(kept) { None } else { together(traced, candidate, call) })
 }
 
 /// What differs by more than a share of what rounding explains for these inputs; what cannot be compared differs.
@@ -247,9 +249,16 @@ fn apart_at(got: &Array, expected: &Array, inputs: &[Array], share: f64) -> Opti
 /// The most elements of all values together that are kept to compare two graphs.
 const MOST_KEPT: usize = 1 << 27;
 
+/// The bytes of an element that is kept: in f64, and three samples in f32.
+const REFERENCE: u64 = 20;
+
 /// The first node of a traced graph whose value in f64 differs from that of the module's by more than rounding explains, where both graphs do
 /// the same operations in the same order.
-fn beyond_rounding(module: &dyn DynModule, traced: &Traced, example: &Example, call: &Call) -> Option<Divergence> {
+fn beyond_rounding(module: &dyn DynModule, traced: &Traced, example: &Example, call: &Call, options: &CheckOptions) -> Option<Divergence> {
+    if options.is_beyond_memory(cost::exact_memory(traced.graph(), &call.sizes)) {
+        return None;
+    }
+    let most_kept = options.memory.map_or(MOST_KEPT, |bytes| MOST_KEPT.min(usize::try_from(bytes / REFERENCE).unwrap_or(MOST_KEPT)));
     let (other, _) = repeated(module, traced, example).ok()?;
     let graph = traced.graph();
     let names = |graph: &Graph| graph.nodes().iter().map(|node| node.op.name()).collect::<Vec<_>>();
@@ -261,7 +270,7 @@ fn beyond_rounding(module: &dyn DynModule, traced: &Traced, example: &Example, c
     rounding::evaluate(graph, &inputs, |_, references| {
         count += references.iter().flatten().map(|reference| reference.value.len()).sum::<usize>();
         kept.push(references.to_vec());
-        if count > MOST_KEPT { Err(stop()) } else { Ok(()) }
+        if count > most_kept { Err(stop()) } else { Ok(()) }
     })
     .ok()?;
     let mut found = None;

@@ -38,6 +38,14 @@ pub fn check_comparison_memory(traced: &Traced, file_size: usize, given: &[Strin
     check_copies(traced, file_size, given, 6)
 }
 
+/// As [`check_memory`], of a traced graph that is verified: it runs in both the source model and the candidate, whose outputs wait for those of the other.
+///
+/// # Errors
+/// As [`check_memory`].
+pub fn check_verification_memory(traced: &Traced, file_size: usize, given: &[String]) -> Result<()> {
+    check_copies(traced, file_size, given, 2)
+}
+
 /// As [`check_memory`], where each value is there this many times.
 fn check_copies(traced: &Traced, file_size: usize, given: &[String], copies: u64) -> Result<()> {
     let graph = traced.graph();
@@ -53,7 +61,8 @@ fn check_copies(traced: &Traced, file_size: usize, given: &[String], copies: u64
             return Err(too_big(own, limit).at(format!("input {name}")));
         }
     }
-    let limits = Limits { run: run_limit(file, inputs) / copies, constants: CONSTANTS.0.saturating_add(CONSTANTS.1.saturating_mul(file)) };
+    let limits =
+        MemoryLimits { run: run_limit(file, inputs) / copies, constants: CONSTANTS.0.saturating_add(CONSTANTS.1.saturating_mul(file)) };
     limits.compare(graph, own, false)
 }
 
@@ -77,12 +86,12 @@ fn too_big(bytes: u64, limit: u64) -> Error {
     .help("smaller inputs take less (-i); the limit grows with the file and with the inputs that are given, and --limit raises it")
 }
 
-struct Limits {
+struct MemoryLimits {
     run: u64,
     constants: u64,
 }
 
-impl Limits {
+impl MemoryLimits {
     /// Follows the values of a graph in order; `around` is what is alive outside. Values of a body depend on inputs.
     fn compare(&self, graph: &Graph, around: u64, is_body: bool) -> Result<()> {
         let size = |id: &crate::graph::ValueId| bytes(&graph.value(*id).ty);
@@ -144,6 +153,7 @@ mod tests {
         assert_eq!(check_memory(&traced, 0, &[]), Ok(()));
         let compared = check_comparison_memory(&traced, 0, &[]).unwrap_err();
         assert_eq!(compared.code(), ErrorCode::TooBig, "three are, each six times");
+        assert_eq!(check_verification_memory(&traced, 0, &[]), Ok(()), "three, twice");
         let kept = |x: Tensor| {
             let all = (0..40).map(|i| x.add(i)).collect::<Result<Vec<_>>>()?;
             Tensor::cat(&all.iter().collect::<Vec<_>>(), 0)

@@ -23,7 +23,7 @@ mod use_analysis;
 
 pub use candidate::{BlackBox, Candidate};
 pub use input_uses::{FilledInput, check_example_indices, check_indices, fill_inputs};
-pub use memory::{check_comparison_memory, check_memory, memory_limit};
+pub use memory::{check_comparison_memory, check_memory, check_verification_memory, memory_limit};
 pub use minimise::Reproducer;
 pub use model_comparison::{FirstDifference, ModelComparison, NodeDifference, NodeSide, by_position, compare_models};
 pub use report::{Cost, Limit, OutputReport, Report, Verdict, WorstElement};
@@ -64,6 +64,8 @@ pub struct CheckOptions {
     pub retrace: bool,
     /// How much work may be done, in runs of the example. Small models are not bound by it.
     pub budget: f64,
+    /// How many bytes the values of a comparison may take; without it, as many as there are. What would take more is not done, and said so.
+    pub memory: Option<u64>,
     /// The inputs that keep the values of the example in every call, by name. Inputs whose values the traced graph is specialized for keep them anyway.
     pub held: Vec<String>,
 }
@@ -79,6 +81,7 @@ impl Default for CheckOptions {
             precision: None,
             retrace: true,
             budget: 5.0,
+            memory: None,
             held: Vec::new(),
         }
     }
@@ -176,6 +179,18 @@ impl CheckOptions {
     pub fn retrace(mut self, retrace: bool) -> CheckOptions {
         self.retrace = retrace;
         self
+    }
+
+    /// How many bytes the values of a comparison may take.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> CheckOptions {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// Whether so many bytes are more than a comparison may take.
+    fn is_beyond_memory(&self, bytes: u64) -> bool {
+        self.memory.is_some_and(|limit| bytes > limit)
     }
 
     /// How much work may be done, in runs of the example.
@@ -496,6 +511,10 @@ impl<'a> CheckRun<'a> {
         let bytes = |arrays: &[Array]| arrays.iter().map(|array| array.byte_len() as u64).sum::<u64>();
         let peak = if call.same_size { self.peak } else { cost::peak(self.traced.graph(), &call.sizes) };
         let memory = bytes(&call.inputs) + 2 * peak;
+        if self.compared > 0 && self.options.is_beyond_memory(memory) {
+            self.report.skipped.push(what);
+            return Ok(Outcome::Unaffordable);
+        }
         self.report.cost.memory = self.report.cost.memory.max(memory);
         let inputs: Vec<Tensor> = call.inputs.iter().cloned().map(Tensor::from).collect();
         let got = seeded(0, || self.candidate.forward(&inputs));

@@ -238,8 +238,7 @@ fn compare_call(
                 let nearness = first.output_nearness(&second, (i, j))?;
                 report.limit = Limit::Rounding;
                 if nearness.share >= report.share && nearness.share > 0.0 {
-                    let element =
-                        |array: &Array| array.to_f64s().ok().and_then(|values| values.get(nearness.element).copied()).unwrap_or(f64::NAN);
+                    let element = |array: &Array| array.double_at(nearness.element).ok().flatten().unwrap_or(f64::NAN);
                     report.worst =
                         Some(worst((index(expected.shape(), nearness.element), element(got), element(expected)), nearness.limit));
                 }

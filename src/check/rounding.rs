@@ -1,11 +1,12 @@
 //! What rounding explains: a traced graph evaluated in f64, beside evaluations in which every operation is off by what its bound allows.
 
-use super::error_bounds::{Bound, Operation, rms, underflow, unit_roundoff, widened};
-use crate::array::{Array, DType, Random};
+use super::error_bounds::{Bound, Operation, SquareMean, rms, underflow, unit_roundoff, widened};
+use crate::array::{Array, DType, Elements, Random, blocks};
 use crate::dim::{Bindings, Dim, Sizes};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Graph, Inputs, Node, Operator, Substitution, ValueId};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How many evaluations have sampled errors.
@@ -45,29 +46,12 @@ impl Reference {
         self.samples.get(k).unwrap_or(&self.value)
     }
 
-    /// What rounding explains, for each element.
-    pub(super) fn limits(&self) -> Result<Vec<f64>> {
-        let value = self.value.to_f64s()?;
-        let (unit, least) = (unit_roundoff(self.dtype), underflow(self.dtype));
-        if let Some(bound) = &self.bound {
-            return Ok(bound.iter().zip(&value).map(|(bound, value)| bound + 2.0 * unit * value.abs() + least).collect());
-        }
-        let mut squares = vec![0.0; value.len()];
-        for sample in &self.samples {
-            squares.iter_mut().zip(sample.to_f64s()?.iter().zip(&value)).for_each(|(sum, (a, b))| *sum += (a - b) * (a - b));
-        }
-        let deviations: Vec<f64> = squares.iter().map(|sum| (sum / self.samples.len().max(1) as f64).sqrt()).collect();
-        let common = rms(deviations.iter().copied());
-        let limit = |(deviation, value): (&f64, &f64)| DEVIATIONS * (deviation + common) + 2.0 * unit * value.abs() + least;
-        Ok(deviations.iter().zip(&value).map(limit).collect())
-    }
-
     /// How close a result is.
     ///
     /// # Errors
     /// Where it cannot be compared.
     pub(super) fn closeness(&self, got: &Array) -> Result<Closeness> {
-        self.closest(got, &self.limits()?)
+        self.closest(got, &[RoundingLimits::of(self)?], 1.0)
     }
 
     /// How close the reference of another graph is. Neither is rounded on the way, and what a simplifier rounds of the weights is less than what
@@ -79,30 +63,103 @@ impl Reference {
         if self.value.shape() != other.value.shape() {
             return Ok(Closeness { share: f64::INFINITY, limit: 0.0, element: 0 });
         }
-        let limits: Vec<f64> = self.limits()?.iter().zip(other.limits()?).map(|(a, b)| (a + b) / 4.0).collect();
-        self.closest(&other.value, &limits)
+        self.closest(&other.value, &[RoundingLimits::of(self)?, RoundingLimits::of(other)?], 0.25)
     }
 
-    fn closest(&self, got: &Array, limits: &[f64]) -> Result<Closeness> {
-        let (got, value) = (got.to_f64s()?, self.value.to_f64s()?);
-        if got.len() != value.len() {
-            return Err(Error::shape(format!("{} elements, expected {}", got.len(), value.len())));
+    /// How close an array is, where this share of the sum of the limits is allowed.
+    fn closest(&self, got: &Array, limits: &[RoundingLimits], allowed: f64) -> Result<Closeness> {
+        if got.len() != self.value.len() {
+            return Err(Error::shape(format!("{} elements, expected {}", got.len(), self.value.len())));
         }
         let largest = largest(self.dtype);
-        let mut worst = Closeness { share: 0.0, limit: limits.first().copied().unwrap_or_default(), element: 0 };
-        for (element, ((&got, &value), &limit)) in got.iter().zip(&value).zip(limits).enumerate() {
-            // What the dtype does not have is an infinity in it.
-            let overflows = value.abs() >= largest && got.is_infinite() && got.is_sign_negative() == value.is_sign_negative();
-            let share = match got == value || got.is_nan() && value.is_nan() || overflows {
-                true => 0.0,
-                false if got.is_finite() && value.is_finite() && limit.is_finite() => (got - value).abs() / limit,
-                false => f64::INFINITY,
-            };
-            if share > worst.share {
-                worst = Closeness { share, limit, element };
+        let (elements, exact) = (got.doubles()?, self.value.doubles()?);
+        let (mut got_block, mut values, mut one, mut all) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut worst = Closeness { share: 0.0, limit: 0.0, element: 0 };
+        for range in blocks(got.len()) {
+            elements.read(range.clone(), &mut got_block);
+            exact.read(range.clone(), &mut values);
+            all.clear();
+            all.resize(range.len(), 0.0);
+            for limits in limits {
+                limits.read(range.clone(), &mut one);
+                all.iter_mut().zip(&one).for_each(|(sum, limit): (&mut f64, _)| *sum += limit);
+            }
+            for (k, ((&got, &value), &sum)) in got_block.iter().zip(&values).zip(&all).enumerate() {
+                let (limit, element) = (allowed * sum, range.start + k);
+                if element == 0 {
+                    worst.limit = limit;
+                }
+                // What the dtype does not have is an infinity in it.
+                let overflows = value.abs() >= largest && got.is_infinite() && got.is_sign_negative() == value.is_sign_negative();
+                let share = match got == value || got.is_nan() && value.is_nan() || overflows {
+                    true => 0.0,
+                    false if got.is_finite() && value.is_finite() && limit.is_finite() => (got - value).abs() / limit,
+                    false => f64::INFINITY,
+                };
+                if share > worst.share {
+                    worst = Closeness { share, limit, element };
+                }
             }
         }
         Ok(worst)
+    }
+}
+
+/// What rounding explains of each element of a reference, computed where it is asked for.
+struct RoundingLimits<'a> {
+    value: Elements<'a, f64>,
+    samples: Vec<Elements<'a, f64>>,
+    bound: Option<&'a [f64]>,
+    dtype: DType,
+    /// The root of the mean square of all deviations.
+    common: f64,
+}
+
+impl<'a> RoundingLimits<'a> {
+    fn of(reference: &'a Reference) -> Result<RoundingLimits<'a>> {
+        let value = reference.value.doubles()?;
+        let samples = reference.samples.iter().map(Array::doubles).collect::<Result<Vec<_>>>()?;
+        let mut limits = RoundingLimits { value, samples, bound: reference.bound.as_deref(), dtype: reference.dtype, common: 0.0 };
+        if limits.bound.is_none() && !limits.samples.is_empty() {
+            let (mut mean, mut values, mut deviations) = (SquareMean::default(), Vec::new(), Vec::new());
+            for range in blocks(reference.value.len()) {
+                limits.value.read(range.clone(), &mut values);
+                limits.deviations(range, &values, &mut deviations);
+                deviations.iter().for_each(|&deviation| mean.add(deviation));
+            }
+            limits.common = mean.root();
+        }
+        Ok(limits)
+    }
+
+    /// The deviations of the samples from these values, which are those of the range.
+    fn deviations(&self, range: Range<usize>, values: &[f64], deviations: &mut Vec<f64>) {
+        deviations.clear();
+        deviations.resize(range.len(), 0.0);
+        let mut sample = Vec::new();
+        for elements in &self.samples {
+            elements.read(range.clone(), &mut sample);
+            deviations.iter_mut().zip(sample.iter().zip(values)).for_each(|(sum, (a, b))| *sum += (a - b) * (a - b));
+        }
+        let count = self.samples.len().max(1) as f64;
+        deviations.iter_mut().for_each(|sum| *sum = (*sum / count).sqrt());
+    }
+
+    fn read(&self, range: Range<usize>, limits: &mut Vec<f64>) {
+        let (unit, least) = (unit_roundoff(self.dtype), underflow(self.dtype));
+        let mut values = Vec::new();
+        self.value.read(range.clone(), &mut values);
+        match self.bound {
+            Some(bound) => {
+                limits.clear();
+                limits.extend_from_slice(&bound[range]);
+            }
+            None => {
+                self.deviations(range, &values, limits);
+                limits.iter_mut().for_each(|deviation| *deviation = DEVIATIONS * (*deviation + self.common));
+            }
+        }
+        limits.iter_mut().zip(&values).for_each(|(limit, value)| *limit += 2.0 * unit * value.abs() + least);
     }
 }
 

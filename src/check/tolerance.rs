@@ -1,7 +1,7 @@
 //! How far two answers may stand apart, and whether they do.
 
-use super::error_bounds::rms;
-use crate::array::{Array, Comparison, DType, Tolerance, compare};
+use super::error_bounds::SquareMean;
+use crate::array::{Array, Comparison, DType, Tolerance, blocks, compare};
 use crate::dim::Type;
 use crate::error::Result;
 use crate::graph::{Agreement, Graph};
@@ -20,7 +20,7 @@ fn epsilon(dtype: DType) -> f64 {
 fn largest<'a>(arrays: impl Iterator<Item = &'a Array>) -> Result<f64> {
     let mut most = 0.0f64;
     for array in arrays.filter(|array| array.dtype().is_float()) {
-        most = array.to_f64s()?.into_iter().filter(|x| x.is_finite()).fold(most, |most, x| most.max(x.abs()));
+        array.for_each_f64(|x| most = if x.is_finite() { most.max(x.abs()) } else { most })?;
     }
     Ok(most)
 }
@@ -40,7 +40,8 @@ pub(super) fn allowed(expected: &Array, inputs: &[Array]) -> Result<Tolerance> {
 /// What rounding in a narrower dtype explains: in a network it follows the size of the values that an element is computed of, which its array shows.
 pub(super) fn relative_to_size(dtype: DType, expected: &Array) -> Tolerance {
     let rel = Tolerance::of(dtype).rel;
-    let size = expected.to_f64s().map_or(0.0, |values| rms(values.into_iter()));
+    let mut squares = SquareMean::default();
+    let size = expected.for_each_f64(|x| squares.add(x)).map_or(0.0, |()| squares.root());
     Tolerance { abs: rel * size, rel }
 }
 
@@ -59,9 +60,16 @@ fn sign(got: &Array, expected: &Array) -> Result<Option<String>> {
     if !expected.dtype().is_float() {
         return Ok(None);
     }
-    let (got, expected) = (got.to_f64s()?, expected.to_f64s()?);
-    let i = got.iter().zip(&expected).position(|(a, b)| *a == 0.0 && *b == 0.0 && a.is_sign_negative() != b.is_sign_negative());
-    Ok(i.map(|i| format!("zeros of different sign at element {i} (row-major): expected {:?}, got {:?}", expected[i], got[i])))
+    let (elements, mut a, mut b) = ((got.doubles()?, expected.doubles()?), Vec::new(), Vec::new());
+    for range in blocks(got.len()) {
+        elements.0.read(range.clone(), &mut a);
+        elements.1.read(range.clone(), &mut b);
+        if let Some(k) = a.iter().zip(&b).position(|(a, b)| *a == 0.0 && *b == 0.0 && a.is_sign_negative() != b.is_sign_negative()) {
+            let i = range.start + k;
+            return Ok(Some(format!("zeros of different sign at element {i} (row-major): expected {:?}, got {:?}", b[k], a[k])));
+        }
+    }
+    Ok(None)
 }
 
 /// How two answers differ.

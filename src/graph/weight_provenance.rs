@@ -4,7 +4,7 @@ use super::{Graph, Inputs, Operator, Source};
 use crate::array::Array;
 use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result, ResultExt};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Where the values of a constant come from, if a parameter is behind them.
@@ -25,14 +25,28 @@ pub struct Computed {
     pub inputs: Vec<Option<(Array, Option<Derivation>)>>,
     /// Which output it is.
     pub output: usize,
+    /// How many operations are between it and the parameters, at most.
+    pub depth: usize,
+}
+
+impl Derivation {
+    /// The most operations between a constant and the parameters behind it: what is computed in more has no provenance, since each step of it is kept.
+    pub const MOST_DEEP: usize = 256;
+
+    /// How many operations are between the constant and the parameters, at most.
+    pub fn depth(&self) -> usize {
+        match self {
+            Derivation::Parameter(_) => 0,
+            Derivation::Computed(computed) => computed.depth,
+        }
+    }
 }
 
 /// The parameters behind an operation, each once.
-fn leaves<'a>(array: &'a Array, derivation: &'a Derivation, found: &mut BTreeMap<Arc<str>, Array>, seen: &mut Vec<*const Computed>) {
+fn leaves<'a>(array: &'a Array, derivation: &'a Derivation, found: &mut BTreeMap<Arc<str>, Array>, seen: &mut HashSet<*const Computed>) {
     match derivation {
         Derivation::Parameter(name) => drop(found.entry(name.clone()).or_insert_with(|| array.clone())),
-        Derivation::Computed(computed) if !seen.contains(&Arc::as_ptr(computed)) => {
-            seen.push(Arc::as_ptr(computed));
+        Derivation::Computed(computed) if seen.insert(Arc::as_ptr(computed)) => {
             for (array, derivation) in computed.inputs.iter().flatten() {
                 if let Some(derivation) = derivation {
                     leaves(array, derivation, found, seen);
@@ -69,7 +83,10 @@ fn again(derivation: &Derivation, parameters: &BTreeMap<String, Array>, done: &m
         let arrays: Vec<Option<&Array>> = inputs.iter().map(|input| input.as_ref().map(|input| &input.0)).collect();
         let outputs = computed.op.eval(&Inputs::new(&arrays), Sizes::Example).at(computed.op.name())?;
         let array = outputs.into_iter().nth(computed.output).ok_or_else(|| Error::internal("the kernel did not return this output"))?;
-        Some((array, Derivation::Computed(Arc::new(Computed { op: computed.op.clone(), inputs, output: computed.output }))))
+        Some((
+            array,
+            Derivation::Computed(Arc::new(Computed { op: computed.op.clone(), inputs, output: computed.output, depth: computed.depth })),
+        ))
     } else {
         None
     };
@@ -81,10 +98,10 @@ impl Graph {
     /// The parameters behind all constants, by the names that the module gave them: also those that are in the graph only as what was
     /// computed from them.
     pub fn state(&self) -> BTreeMap<Arc<str>, Array> {
-        let mut found = BTreeMap::new();
+        let (mut found, mut seen) = (BTreeMap::new(), HashSet::new());
         for value in &self.values {
             if let (Source::Constant(array, _), Some(derivation)) = (&value.source, &value.derivation) {
-                leaves(array, derivation, &mut found, &mut Vec::new());
+                leaves(array, derivation, &mut found, &mut seen);
             }
         }
         found

@@ -4,6 +4,7 @@ use super::fill::fill;
 use super::real::Real;
 use crate::array::{Array, DType, count};
 use crate::error::{Error, Result};
+use std::ops::Range;
 
 /// How a position in the result is carried back to the input. The names are ONNX's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,22 +104,74 @@ pub fn resize(x: &Array, scales: &[Scale], rule: Rule) -> Result<Array> {
         if longest > LONGEST {
             return Err(Error::too_big(format!("axis {} of size {length} cannot be resized by {}", scale.axis, scale.scale)));
         }
-        let taps: Vec<Option<Vec<(usize, f64)>>> = (0..scale.length).map(|i| taps(i, length, scale, &rule)).collect();
-        let outside: Vec<usize> = taps.iter().enumerate().filter(|tap| tap.1.is_none()).map(|tap| tap.0).collect();
-        let taps: Vec<Vec<(usize, f64)>> = taps.into_iter().map(Option::unwrap_or_default).collect();
-        if taps.len() == length && taps.iter().enumerate().all(|(i, taps)| matches!(taps.as_slice(), [(j, w)] if *j == i && *w == 1.0)) {
+        let axis = Axis { length, scale, rule: &rule };
+        if axis.is_unchanged() {
             return Ok(x);
         }
         match (x.dtype(), rule.interpolation) {
-            (DType::F32, _) => weigh::<f32>(&x, scale.axis, &taps, &outside, rule.extrapolation as f32),
-            (DType::F64, _) => weigh::<f64>(&x, scale.axis, &taps, &outside, rule.extrapolation),
-            (_, Interpolation::Nearest(_)) if outside.is_empty() => {
-                let index = taps.iter().map(|taps| taps.first().map_or(0, |tap| tap.0 as i64)).collect();
-                super::gather::gather(&x, &Array::vector(index), scale.axis)
+            (DType::F32, _) => weigh::<f32>(&x, &axis, rule.extrapolation as f32),
+            (DType::F64, _) => weigh::<f64>(&x, &axis, rule.extrapolation),
+            (_, Interpolation::Nearest(_)) => {
+                let mut taps = Taps::default();
+                axis.taps(0..scale.length, &mut taps);
+                if taps.lines().any(|line| line.is_none()) {
+                    return Err(DType::not_taken(x.dtype()));
+                }
+                super::gather::gather(&x, &Array::vector(taps.taps.iter().map(|tap| tap.0 as i64).collect()), scale.axis)
             }
             (other, _) => Err(DType::not_taken(other)),
         }
     })
+}
+
+/// An axis of some length that is resampled.
+#[derive(Clone, Copy)]
+struct Axis<'a> {
+    length: usize,
+    scale: &'a Scale,
+    rule: &'a Rule,
+}
+
+impl Axis<'_> {
+    /// Whether each position of the result is that of the input.
+    fn is_unchanged(&self) -> bool {
+        let mut taps = Vec::new();
+        self.scale.length == self.length
+            && (0..self.length).all(|i| {
+                taps.clear();
+                self.tap(i, &mut taps) && matches!(taps.as_slice(), [(j, weight)] if *j == i && *weight == 1.0)
+            })
+    }
+
+    /// Replaces `taps` by those of some positions of the result.
+    fn taps(&self, positions: Range<usize>, taps: &mut Taps) {
+        taps.ends.clear();
+        taps.taps.clear();
+        for i in positions {
+            let is_inside = self.tap(i, &mut taps.taps);
+            taps.ends.push((taps.taps.len(), is_inside));
+        }
+    }
+
+    fn tap(&self, i: usize, taps: &mut Vec<(usize, f64)>) -> bool {
+        tap(i, self.length, self.scale, self.rule, taps)
+    }
+}
+
+/// The elements of the input that make each of some positions of the result, with their weights.
+#[derive(Default)]
+struct Taps {
+    /// Where those of a position end, and whether it lies inside what a crop reads.
+    ends: Vec<(usize, bool)>,
+    taps: Vec<(usize, f64)>,
+}
+
+impl Taps {
+    /// Those of each position; `None` where a crop reads outside.
+    fn lines(&self) -> impl Iterator<Item = Option<&[(usize, f64)]>> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end.0));
+        starts.zip(&self.ends).map(|(start, &(end, is_inside))| is_inside.then(|| &self.taps[start..end]))
+    }
 }
 
 /// The most neighbours that an axis may ask for.
@@ -151,13 +204,13 @@ fn source(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<f64> {
     })
 }
 
-/// The elements of the input that make one element of the result, with their weights; `None` where a crop reads outside.
-fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usize, f64)>> {
-    let source = source(i, length, scale, rule)?;
+/// Adds the elements of the input that make one element of the result, with their weights; false where a crop reads outside.
+fn tap(i: usize, length: usize, scale: &Scale, rule: &Rule, all: &mut Vec<(usize, f64)>) -> bool {
+    let Some(source) = source(i, length, scale, rule) else { return false };
     let last = length as f64 - 1.0;
     let clamp = |at: f64| at.clamp(0.0, last) as usize;
     // Every neighbour of the kernel counts, also without weight: infinity times 0 is NaN, as torch and ONNX Runtime have it.
-    let kernel = |reach: f64, weight: &dyn Fn(f64) -> f64| {
+    let mut kernel = |reach: f64, weight: &dyn Fn(f64) -> f64| {
         let squeeze = if rule.antialias { scale.scale.min(1.0) } else { 1.0 };
         let base = if rule.antialias { source.ceil() - 1.0 } else { source.floor() };
         let first = (-reach / squeeze).floor() + 1.0;
@@ -172,9 +225,9 @@ fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usiz
         }
         let sum: f64 = taps.iter().map(|tap| tap.1).sum();
         let whole = if (rule.antialias || rule.exclude_outside) && sum != 0.0 { sum } else { 1.0 };
-        taps.into_iter().map(|(at, weight)| (clamp(at), weight / whole)).collect::<Vec<_>>()
+        all.extend(taps.into_iter().map(|(at, weight)| (clamp(at), weight / whole)));
     };
-    Some(match rule.interpolation {
+    match rule.interpolation {
         Interpolation::Nearest(rounding) => {
             let nearest = match rounding {
                 Rounding::Floor => source.floor(),
@@ -182,13 +235,13 @@ fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usiz
                 Rounding::PreferFloor => (source - 0.5).ceil(),
                 Rounding::PreferCeil => (source + 0.5).floor(),
             };
-            vec![(clamp(nearest), 1.0)]
+            all.push((clamp(nearest), 1.0));
         }
         Interpolation::Linear if !rule.antialias => {
             // As torch: behind the last element both neighbours are the last one, and neither weight is 0, which matters to infinities.
             let base = source.max(0.0).floor().min(last);
             let t = (source - base).clamp(0.0, 1.0);
-            vec![(clamp(base), 1.0 - t), (clamp(base + 1.0), t)]
+            all.extend([(clamp(base), 1.0 - t), (clamp(base + 1.0), t)]);
         }
         Interpolation::Linear => kernel(1.0, &|t| (1.0 - t).max(0.0)),
         Interpolation::Cubic(a) => kernel(2.0, &|t| match t {
@@ -196,34 +249,66 @@ fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usiz
             t if t < 2.0 => ((a * t - 5.0 * a) * t + 8.0 * a) * t - 4.0 * a,
             _ => 0.0,
         }),
-    })
+    }
+    true
 }
 
+/// How many positions of an axis are resampled at a time where their weights would be more than the result, and how many sums are.
+const BLOCK: usize = 1 << 14;
+
 /// Weighted sums along one axis, rounded once, and a value at the positions that read outside.
-fn weigh<T: Real>(x: &Array, axis: usize, taps: &[Vec<(usize, f64)>], outside: &[usize], number: T) -> Result<Array> {
-    let mut shape = x.shape().to_vec();
-    let length = shape[axis];
-    shape[axis] = taps.len();
+fn weigh<T: Real>(x: &Array, axis: &Axis, number: T) -> Result<Array> {
+    let (mut shape, index) = (x.shape().to_vec(), axis.scale.axis);
+    let (length, positions) = (axis.length, axis.scale.length);
+    shape[index] = positions;
     count(&shape)?;
-    let (outer, inner): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
+    let (outer, inner): (usize, usize) = (shape[..index].iter().product(), shape[index + 1..].iter().product());
     let x = x.contiguous()?;
     let view = x.view::<T>()?;
     let values = view.as_slice().ok_or_else(|| Error::internal("array is not contiguous"))?;
-    let slab = inner * taps.len();
+    let slab = inner * positions;
+    let step = if positions <= BLOCK || outer.saturating_mul(inner) >= 16 { positions } else { BLOCK };
+    let mut all = Taps::default();
+    if step == positions && slab > 0 && outer > 0 {
+        axis.taps(0..positions, &mut all);
+    }
     let out = fill(outer, slab, slab, |first, out: &mut [T]| {
-        let mut sums = vec![0f64; inner];
-        for (out, from) in out.chunks_exact_mut(slab).zip(values[first * length * inner..].chunks_exact((length * inner).max(1))) {
-            for (line, taps) in out.chunks_exact_mut(inner).zip(taps) {
-                sums.fill(0.0);
-                for &(i, weight) in taps {
-                    sums.iter_mut().zip(&from[i * inner..(i + 1) * inner]).for_each(|(sum, x)| *sum += x.widen() * weight);
+        let mut sums = vec![0f64; inner.min(BLOCK)];
+        let mut block = Taps::default();
+        for start in (0..positions).step_by(step) {
+            let end = positions.min(start + step);
+            let taps = if step == positions {
+                &all
+            } else {
+                axis.taps(start..end, &mut block);
+                &block
+            };
+            for (out, from) in out.chunks_exact_mut(slab).zip(values[first * length * inner..].chunks_exact((length * inner).max(1))) {
+                for (line, taps) in out[start * inner..end * inner].chunks_exact_mut(inner).zip(taps.lines()) {
+                    match taps {
+                        Some(taps) => weigh_line(line, taps, from, &mut sums),
+                        None => line.fill(number),
+                    }
                 }
-                line.iter_mut().zip(&sums).for_each(|(y, &sum)| *y = T::of(sum));
             }
-            outside.iter().for_each(|&i| out[i * inner..(i + 1) * inner].fill(number));
         }
     })?;
     Array::new(&shape, out)
+}
+
+/// The sums of one position, for all that lies behind the axis.
+fn weigh_line<T: Real>(line: &mut [T], taps: &[(usize, f64)], from: &[T], sums: &mut [f64]) {
+    let inner = line.len();
+    for (part, line) in line.chunks_mut(sums.len()).enumerate() {
+        let start = part * sums.len();
+        let sums = &mut sums[..line.len()];
+        sums.fill(0.0);
+        for &(i, weight) in taps {
+            let x = &from[i * inner + start..][..sums.len()];
+            sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += x.widen() * weight);
+        }
+        line.iter_mut().zip(&*sums).for_each(|(y, &sum)| *y = T::of(sum));
+    }
 }
 
 #[cfg(test)]

@@ -8,13 +8,22 @@ use crate::error::{Error, ErrorCode, Result};
 /// How deep messages may nest. A subgraph takes three levels (node, attribute, graph): twenty fit, real models have five.
 pub const MOST_NESTED: usize = 64;
 
-/// The memory that a file of this length may ask for: 64 MiB and four times its length.
+/// The memory that the elements of a file of this length may take: 64 MiB and four times its length.
 pub fn budget(length: usize) -> u64 {
     (64 << 20) + 4 * length as u64
 }
 
+/// The memory that its messages may take with their names and elements. The shortest node with a parameter of its own is sixty bytes, and a kilobyte once
+/// decoded: 64 MiB and sixteen times the length hold any number of them.
+fn message_budget(length: usize) -> u64 {
+    (64 << 20) + 16 * length as u64
+}
+
 /// What an allocation takes beside its contents.
 const OVERHEAD: u64 = 16;
+
+/// The bytes of the largest number that a tensor or an attribute lists.
+const LARGEST_ELEMENT: usize = 8;
 
 struct Message {
     name: &'static str,
@@ -59,10 +68,10 @@ const _: () = assert!(MOST_FIELDS <= 32, "`seen` has a bit for each field");
 /// Walks over the bytes of a model and returns the memory that decoding them will take.
 ///
 /// # Errors
-/// [`TooBig`](ErrorCode::TooBig) beyond [`budget`], [`TooDeep`](ErrorCode::TooDeep) beyond [`MOST_NESTED`], [`Damaged`](ErrorCode::Damaged) where
+/// [`TooBig`](ErrorCode::TooBig) beyond the budgets for elements and messages, [`TooDeep`](ErrorCode::TooDeep) beyond [`MOST_NESTED`], [`Damaged`](ErrorCode::Damaged) where
 /// the bytes are truncated or contradict the schema, [`NotAModel`](ErrorCode::NotAModel) where they have nothing to do with it.
 pub fn scan(bytes: &[u8]) -> Result<u64> {
-    let mut scan = MessageScan { bytes, at: 0, cost: 0, budget: budget(bytes.len()), stack: Vec::new() };
+    let mut scan = MessageScan { bytes, at: 0, cost: 0, elements: 0, stack: Vec::new() };
     scan.enter(ROOT, bytes.len())?;
     loop {
         let start = scan.at;
@@ -80,8 +89,9 @@ pub fn scan(bytes: &[u8]) -> Result<u64> {
 struct MessageScan<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Of all that was read, and of elements among it.
     cost: u64,
-    budget: u64,
+    elements: u64,
     stack: Vec<OpenMessage>,
 }
 
@@ -192,14 +202,22 @@ impl MessageScan<'_> {
         };
         let capacity = |count: u32| if count == 0 { 0 } else { u64::from(count).next_power_of_two().max(first) };
         let overhead = if before == 0 && after > 0 { OVERHEAD } else { 0 };
-        self.charge((capacity(after) - capacity(before)) * size as u64 + overhead)
+        let bytes = (capacity(after) - capacity(before)) * size as u64 + overhead;
+        if size <= LARGEST_ELEMENT {
+            self.elements = self.elements.saturating_add(bytes);
+            self.within(self.elements, budget(self.bytes.len()))?;
+        }
+        self.charge(bytes)
     }
 
     fn charge(&mut self, bytes: u64) -> Result<()> {
         self.cost = self.cost.saturating_add(bytes);
-        if self.cost > self.budget {
-            let (length, budget) = (self.bytes.len(), self.budget >> 20);
-            return Err(Error::too_big(format!("decoding this file of {length} bytes would take over {budget} MiB")));
+        self.within(self.cost, message_budget(self.bytes.len()))
+    }
+
+    fn within(&self, cost: u64, budget: u64) -> Result<()> {
+        if cost > budget {
+            return Err(Error::too_big(format!("decoding this file of {} bytes would take over {} MiB", self.bytes.len(), budget >> 20)));
         }
         Ok(())
     }
@@ -255,6 +273,29 @@ mod tests {
         // One-byte values become eight bytes each.
         let tensor = TensorProto { int64_data: vec![0; 30_000_000], ..TensorProto::default() };
         assert_eq!(code(&field(7, &field(5, &tensor.encode_to_vec()))), Some(ErrorCode::TooBig));
+    }
+
+    #[test]
+    fn a_hundred_thousand_nodes_with_a_parameter_each_are_decoded() {
+        let tensor = |i: usize| TensorProto {
+            dims: vec![2],
+            data_type: 1,
+            raw_data: vec![0; 8].into(),
+            name: format!("w{i}"),
+            ..TensorProto::default()
+        };
+        let node = |i: usize| NodeProto {
+            input: vec![format!("v{i}"), format!("w{i}")],
+            output: vec![format!("v{}", i + 1)],
+            name: format!("n{i}"),
+            op_type: "Add".into(),
+            ..NodeProto::default()
+        };
+        for n in [100_000, 400_000] {
+            let graph = GraphProto { node: (0..n).map(node).collect(), initializer: (0..n).map(tensor).collect(), ..GraphProto::default() };
+            let bytes = field(7, &graph.encode_to_vec());
+            assert_eq!(code(&bytes), None, "{} bytes", bytes.len());
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::onnx::proto::tensor_proto::DataType;
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto};
 use crate::onnx::{Model, calls, outer_names};
 use crate::ops::OpRegistry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 /// What a row asks of a node: whether it applies.
@@ -21,7 +21,7 @@ type Applies = fn(&NodeContext) -> bool;
 /// A node, and what the model says of its inputs.
 pub(super) struct NodeContext<'a> {
     node: &'a NodeProto,
-    graph: &'a GraphProto,
+    uses: &'a Consumers<'a>,
     types: Vec<Option<Type>>,
     /// The inputs that are the same at every call.
     constant: Vec<Option<&'a Array>>,
@@ -246,17 +246,19 @@ fn feeds_product(node_context: &NodeContext) -> bool {
     const PRODUCTS: &[&str] =
         &["Gemm", "MatMul", "Conv", "ConvTranspose", "Einsum", "MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul"];
     const MOVES: &[&str] = &["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Identity", "Cast"];
-    let mut reached: BTreeSet<&str> = node_context.node.output.iter().map(String::as_str).collect();
-    // Nodes stand behind those whose results they take.
-    for node in &node_context.graph.node {
-        if !node.input.iter().any(|name| reached.contains(name.as_str())) {
+    let mut open: Vec<&str> = node_context.node.output.iter().map(String::as_str).collect();
+    let mut reached: BTreeSet<&str> = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if !reached.insert(name) {
             continue;
         }
-        if PRODUCTS.contains(&node.op_type.as_str()) {
-            return true;
-        }
-        if MOVES.contains(&node.op_type.as_str()) {
-            reached.extend(node.output.iter().map(String::as_str));
+        for node in node_context.uses.of(name) {
+            if PRODUCTS.contains(&node.op_type.as_str()) {
+                return true;
+            }
+            if MOVES.contains(&node.op_type.as_str()) {
+                open.extend(node.output.iter().map(String::as_str));
+            }
         }
     }
     false
@@ -269,15 +271,14 @@ fn feeds_integers(node_context: &NodeContext) -> bool {
     let cuts = |node: &NodeProto| {
         node.op_type == "Cast" && node.attribute.iter().any(|attribute| attribute.name == "to" && !is_float(attribute.i))
     };
-    let uses = |node: &&NodeProto| node.input.iter().any(|name| node_context.node.output.first() == Some(name));
-    let mut users = node_context.graph.node.iter().filter(uses).peekable();
+    let mut users = node_context.node.output.first().into_iter().flat_map(|name| node_context.uses.of(name)).peekable();
     users.peek().is_some() && users.all(cuts)
 }
 
 /// Whether the result is squared.
 fn is_squared(node_context: &NodeContext) -> bool {
     let result = node_context.node.output.first();
-    node_context.graph.node.iter().any(|node| match node.op_type.as_str() {
+    result.into_iter().flat_map(|name| node_context.uses.of(name)).any(|node| match node.op_type.as_str() {
         "Mul" => node.input.iter().all(|name| Some(name) == result),
         "Pow" => node.input.first() == result,
         _ => false,
@@ -305,9 +306,7 @@ fn crops(node_context: &NodeContext) -> bool {
 /// Whether tract may take integers for symbolic sizes: it does with what is cast.
 fn casts_sizes(node_context: &NodeContext) -> bool {
     // Inputs of the graph and constants it has as they are.
-    let computed = |i: usize| {
-        node_context.constant[i].is_none() && !node_context.graph.input.iter().any(|input| input.name == node_context.node.input[i])
-    };
+    let computed = |i: usize| node_context.constant[i].is_none() && !node_context.uses.is_input(&node_context.node.input[i]);
     (0..node_context.types.len()).any(|i| node_context.dtype(i).is_none_or(|dtype| dtype == DType::I64) && computed(i))
 }
 
@@ -394,6 +393,30 @@ pub(super) fn types<'a>(graph: &'a GraphProto, model: &'a Model) -> HashMap<&'a 
     declared.chain(model.initializers.iter().map(|(name, array)| (name.as_str(), Type::from(array)))).collect()
 }
 
+/// The nodes that take a value, by its name, and the names of the inputs.
+struct Consumers<'a> {
+    nodes: HashMap<&'a str, Vec<&'a NodeProto>>,
+    inputs: HashSet<&'a str>,
+}
+
+impl<'a> Consumers<'a> {
+    fn new(graph: &'a GraphProto) -> Consumers<'a> {
+        let mut uses: HashMap<&str, Vec<&NodeProto>> = HashMap::new();
+        for node in &graph.node {
+            node.input.iter().filter(|name| !name.is_empty()).for_each(|name| uses.entry(name).or_default().push(node));
+        }
+        Consumers { nodes: uses, inputs: graph.input.iter().map(|input| input.name.as_str()).collect() }
+    }
+
+    fn is_input(&self, name: &str) -> bool {
+        self.inputs.contains(name)
+    }
+
+    fn of(&self, name: &str) -> impl Iterator<Item = &'a NodeProto> {
+        self.nodes.get(name).into_iter().flatten().copied()
+    }
+}
+
 /// Operators that sizes are computed with.
 const OF_SIZES: &[&str] = &[
     "Add",
@@ -420,18 +443,18 @@ const OF_SIZES: &[&str] = &[
 struct SizeValues<'a> {
     makers: HashMap<&'a str, usize>,
     graph: &'a GraphProto,
-    model: &'a Model,
+    constants: &'a HashMap<&'a str, &'a Array>,
 }
 
 impl<'a> SizeValues<'a> {
-    fn new(graph: &'a GraphProto, model: &'a Model) -> SizeValues<'a> {
+    fn new(graph: &'a GraphProto, constants: &'a HashMap<&'a str, &'a Array>) -> SizeValues<'a> {
         let made = graph.node.iter().enumerate().filter(|(_, node)| OF_SIZES.contains(&node.op_type.as_str()));
-        SizeValues { makers: made.flat_map(|(i, node)| node.output.iter().map(move |name| (name.as_str(), i))).collect(), graph, model }
+        SizeValues { makers: made.flat_map(|(i, node)| node.output.iter().map(move |name| (name.as_str(), i))).collect(), graph, constants }
     }
 
     /// The nodes that a value is made by, where they look at shapes and constants only.
     fn of(&self, name: &str, nodes: &mut BTreeSet<usize>) -> bool {
-        if self.model.initializer(name).is_some() {
+        if self.constants.contains_key(name) {
             return true;
         }
         let Some(&i) = self.makers.get(name) else { return false };
@@ -468,7 +491,8 @@ pub(super) fn for_tract(model: &Model, rows: &[FallbackRow], operators: &OpRegis
     let mut proto = model.clone().into_proto()?;
     let opset = model.opset("").unwrap_or(0);
     if let (Some(graph), Some(original)) = (proto.graph.as_mut(), model.proto.graph.as_ref()) {
-        let (types, size_values) = (types(original, model), SizeValues::new(original, model));
+        let constants: HashMap<&str, &Array> = model.initializers.iter().map(|(name, array)| (name.as_str(), array)).collect();
+        let (types, size_values, uses) = (types(original, model), SizeValues::new(original, &constants), Consumers::new(original));
         for node in &mut graph.node {
             if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
                 // Without a value tract makes f64.
@@ -476,9 +500,9 @@ pub(super) fn for_tract(model: &Model, rows: &[FallbackRow], operators: &OpRegis
             }
             let node_context = NodeContext {
                 node,
-                graph: original,
+                uses: &uses,
                 types: node.input.iter().map(|name| types.get(name.as_str()).cloned()).collect(),
-                constant: node.input.iter().map(|name| model.initializer(name)).collect(),
+                constant: node.input.iter().map(|name| constants.get(name.as_str()).copied()).collect(),
             };
             let is_call = proto.functions.iter().any(|function| calls(node, function));
             let why = match rows.iter().find(|row| row.0 == node.op_type && (row.1)(&node_context)) {

@@ -52,7 +52,7 @@ use kernel_nodes::Kernels;
 use prost::Message;
 use runnable::Runnable;
 use specialise::SpecialisedSession;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TractResult};
@@ -242,7 +242,8 @@ impl Session {
         let declared = |infos: &[&proto::ValueInfoProto]| {
             infos.iter().map(|info| Ok((info.name.clone(), conversion::value_type(info).at(&info.name)?))).collect::<Result<Vec<_>>>()
         };
-        let given: Vec<&proto::ValueInfoProto> = graph.input.iter().filter(|info| model.initializer(&info.name).is_none()).collect();
+        let initializers: HashSet<&str> = model.initializers.iter().map(|(name, _)| name.as_str()).collect();
+        let given: Vec<&proto::ValueInfoProto> = graph.input.iter().filter(|info| !initializers.contains(info.name.as_str())).collect();
         let (inputs, outputs) = (declared(&given)?, declared(&graph.output.iter().collect::<Vec<_>>())?);
         // Samples that are inputs of the file are no inputs of the traced module.
         let fits =

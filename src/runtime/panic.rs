@@ -36,7 +36,13 @@ pub(super) fn guarded<T>(f: impl FnOnce() -> TractResult<T>) -> Result<T> {
         Ok(Err(error)) => Err(Error::runtime(format!("tract: {}", chain(&error))).with_source(error)),
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().map(|text| text.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
-            Err(Error::runtime(format!("tract panicked: {}", text.unwrap_or_default())))
+            let text = text.unwrap_or_default();
+            // tract's words where the system has no memory for a tensor.
+            Err(if text.starts_with("failed to allocate") {
+                Error::too_big(format!("tract: {text}"))
+            } else {
+                Error::runtime(format!("tract panicked: {text}"))
+            })
         }
     }
 }

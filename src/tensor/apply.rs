@@ -4,7 +4,7 @@ use super::{Origin, Tensor, TensorData, location, observer, recorder};
 use crate::array::{Array, DType};
 use crate::dim::{Constraints, Dim, DimArray, Sizes, Type};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
-use crate::graph::{Agreement, Computed, Inputs, Operator};
+use crate::graph::{Agreement, Computed, Derivation, Inputs, Operator};
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -100,14 +100,19 @@ fn dispatch(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location
     Ok(types.into_iter().zip(values).zip(traced_refs).enumerate().map(tensor).collect())
 }
 
-/// Where a constant output comes from: from parameters, where one is behind an input.
+/// Where a constant output comes from: from parameters, where one is behind an input. Outside a trace, where a tensor may as well be an input of the program,
+/// only what is computed of parameters and numbers: a run would keep all of its values otherwise.
 fn derived(op: &Arc<dyn Operator>, inputs: &[Option<&Tensor>], output: usize, name: &Option<Arc<str>>) -> Origin {
-    if inputs.iter().flatten().all(|tensor| tensor.derivation().is_none()) {
+    let Some(depth) = inputs.iter().flatten().filter_map(|tensor| Some(tensor.derivation()?.depth() + 1)).max() else {
+        return Origin::Literal;
+    };
+    let is_fixed = |tensor: &&Tensor| tensor.rank() == 0 || tensor.derivation().is_some();
+    if depth > Derivation::MOST_DEEP || !recorder::is_tracing() && !inputs.iter().flatten().all(is_fixed) {
         return Origin::Literal;
     }
     let input = |tensor: &Tensor| Some((tensor.value()?.clone(), tensor.derivation()));
     match inputs.iter().map(|tensor| tensor.map(|tensor| input(tensor).ok_or(())).transpose()).collect::<Result<Vec<_>, ()>>() {
-        Ok(inputs) => Origin::Derived(name.clone(), Arc::new(Computed { op: op.clone(), inputs, output })),
+        Ok(inputs) => Origin::Derived(name.clone(), Arc::new(Computed { op: op.clone(), inputs, output, depth })),
         Err(()) => Origin::Literal,
     }
 }

@@ -1,8 +1,8 @@
 //! What decoding a model takes, measured against what the scanner says before decoding.
 
 use crate::counting;
-use ontrace::ErrorCode;
 use ontrace::onnx::{Model, decode_budget};
+use ontrace::{Array, DType, ErrorCode, Module, Tensor};
 
 /// A field with a length.
 fn field(number: u8, contents: &[u8]) -> Vec<u8> {
@@ -53,4 +53,16 @@ fn decoding_takes_no_more_than_the_scanner_says() {
         }
     }
     assert!(refused > 5, "{refused}");
+}
+
+/// A network whose every layer multiplies 4 MB by a weight.
+#[test]
+fn a_run_keeps_no_value_longer_than_it_is_needed() {
+    const LAYERS: usize = 20;
+    let module = ontrace::module::from_fn(|x: Tensor| {
+        (0..LAYERS).try_fold(x, |x, i| x.mul(Tensor::from(Array::full(DType::F32, &[1], 0.5.into())).named(&format!("w{i}")))?.tanh())
+    });
+    let x = Tensor::ones([1 << 20], DType::F32).unwrap();
+    let (run, peak) = counting::peak(|| module.forward(&x));
+    assert!(run.is_ok() && peak < 5 << 22, "{peak} bytes for two or three values of 4 MB");
 }

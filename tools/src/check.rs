@@ -3,13 +3,12 @@
 use crate::console::{Console, count, printable};
 use crate::error::{CommandError, CommandResult};
 use crate::inputs::Inputs;
-use crate::isolation::limit_memory;
 use crate::limit::Limit;
 use crate::recorded::{against_recorded, shows_nothing};
 use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{compared, interpreter, not_verified, report_json, special, table, traced, unvaried, verified};
 use ontrace::array::{Comparison, compare};
-use ontrace::check::{Checker, by_position, check_memory, fill_inputs, memory_limit};
+use ontrace::check::{Checker, by_position, check_verification_memory, fill_inputs, memory_limit};
 use ontrace::module::{Outputs, output_order};
 use ontrace::onnx::{DataSet, Model, check_schemas, verify};
 use ontrace::read::{self, Format, LoadedModel, OnnxModule};
@@ -74,8 +73,9 @@ impl Check {
         prepared.notes.iter().for_each(|note| console.note(note));
         let model = &prepared.model;
         let (traced, example) = traced(&prepared, console)?;
-        check_memory(&traced, model.size, &prepared.given)?;
-        limit_memory(memory_limit(&traced, model.size, &prepared.given));
+        check_verification_memory(&traced, model.size, &prepared.given)?;
+        let memory = memory_limit(&traced, model.size, &prepared.given);
+        ontrace::isolation::limit_memory(memory);
         if format == Format::Onnx {
             declarations(&path, &traced, &example)?;
         }
@@ -84,7 +84,7 @@ impl Check {
         if let Some(path) = self.against.as_ref().filter(is_recorded) {
             return against_recorded(path, (&prepared, &traced), (&self.file(), &self.tolerances), console, text);
         }
-        let options = self.effort.options(self.tolerances.options()).hold(prepared.scalars.clone());
+        let options = self.effort.options(self.tolerances.options()).hold(prepared.scalars.clone()).memory(memory);
         let repro = self.repro.as_deref();
         let started = Instant::now();
         let verdict = match (&self.against, traced.session()) {

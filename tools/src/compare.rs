@@ -3,7 +3,6 @@
 use crate::console::{Console, printable};
 use crate::error::{CommandError, CommandResult};
 use crate::inputs::{Inputs, Prepared};
-use crate::isolation::limit_memory;
 use crate::limit::Limit;
 use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{limits, not_verified, nothing_compared, output_json, output_table, traced};
@@ -52,7 +51,7 @@ impl Compare {
         let prepared = same_inputs(second, &example).at(self.second.display())?;
         let (b, _) = traced(&prepared, console).at(self.second.display())?;
         check_comparison_memory(&b, size, &given).at(self.second.display())?;
-        limit_memory(memory_limit(&a, size, &given));
+        ontrace::isolation::limit_memory(memory_limit(&a, size, &given));
         let options = self.effort.options(self.tolerances.options()).hold(scalars);
         let shown = console.counting("comparing", Work::Calls, None);
         let comparison = compare_models(&a, &b, &example, &options)?;

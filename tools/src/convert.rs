@@ -5,12 +5,11 @@ use crate::console::{Console, bytes, count, error_json, printable, short_hash};
 use crate::error::{CommandError, CommandResult};
 use crate::evidence::{Evidence, SourceDigest};
 use crate::inputs::{Inputs, Prepared};
-use crate::isolation::limit_memory;
 use crate::limit::Limit;
 use crate::suggestion::did_you_mean;
 use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{compared, interpreter, report_json, table, traced, unvaried, verified};
-use ontrace::check::{Checker, Report, Verdict, check_memory, memory_limit};
+use ontrace::check::{Checker, Report, Verdict, check_verification_memory, memory_limit};
 use ontrace::dim::SizeRange;
 use ontrace::onnx::{AtomicFile, Model};
 use ontrace::read::{self, Format, LoadedModel};
@@ -172,9 +171,10 @@ impl Convert {
         let prepared = self.inputs.apply(self.limit.apply(model)).at(self.model.display())?;
         prepared.notes.iter().for_each(|note| console.note(note));
         let (traced, example) = traced(&prepared, console).at(self.model.display())?;
+        let memory = memory_limit(&traced, prepared.model.size, &prepared.given);
         if !self.no_check {
-            check_memory(&traced, prepared.model.size, &prepared.given).at(self.model.display())?;
-            limit_memory(memory_limit(&traced, prepared.model.size, &prepared.given));
+            check_verification_memory(&traced, prepared.model.size, &prepared.given).at(self.model.display())?;
+            ontrace::isolation::limit_memory(memory);
         }
         self.admit_specialized(&prepared, &traced)?;
         let transformed = step.and_then(|step| step.apply).map(|apply| apply(&traced, &example)).transpose()?;
@@ -195,7 +195,7 @@ impl Convert {
         let mut outcome = VerificationResult::default();
         if !self.no_check {
             let precision = step.and_then(|step| step.precision).filter(|_| !self.tolerances.are_given());
-            match self.verify((&prepared.model, &traced, &example), (&prepared.scalars, precision), &onnx, console) {
+            match self.verify((&prepared.model, &traced, &example), (&prepared.scalars, precision, memory), &onnx, console) {
                 Ok(Verdict { report, failure, .. }) => {
                     outcome.failed = failure.or_else(|| unvaried(&report));
                     outcome.report = Some(report);
@@ -301,13 +301,13 @@ impl Convert {
     fn verify(
         &self,
         (model, traced, example): (&LoadedModel, &Traced, &Example),
-        (scalars, precision): (&[String], Option<DType>),
+        (scalars, precision, memory): (&[String], Option<DType>, u64),
         onnx: &Model,
         console: &Console,
     ) -> ontrace::Result<Verdict> {
         let started = Instant::now();
         let session = Session::new(onnx)?;
-        let options = self.effort.options(self.tolerances.options()).hold(scalars.to_vec());
+        let options = self.effort.options(self.tolerances.options()).hold(scalars.to_vec()).memory(memory);
         let options = precision.map_or(options.clone(), |dtype| options.precision(dtype));
         let checker = Checker::new(model, traced, example).candidate(&session).options(options);
         let verdict = verified(&checker, self.repro.as_deref(), console)?;

@@ -139,7 +139,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Err(error) => return usage(&error, &arguments),
     };
     let console = Console { json: cli.json, quiet: cli.quiet, verbose: cli.verbose };
-    match isolation::caught(|| cli.run(&console)) {
+    match ontrace::isolation::caught(|| cli.run(&console)) {
         Ok(()) => u8::from(console::is_lost()),
         Err(failed) => {
             console.error(&failed);

@@ -4,7 +4,6 @@ use crate::array_files;
 use crate::console::{Console, count, printable};
 use crate::error::CommandResult;
 use crate::inputs::{Inputs, Prepared};
-use crate::isolation::limit_memory;
 use crate::limit::Limit;
 use crate::verification::{session, special, traced_unchecked};
 use ontrace::check::{FilledInput, check_indices, check_memory, fill_inputs, memory_limit};
@@ -127,7 +126,7 @@ pub fn ready(prepared: Prepared, console: &Console) -> ontrace::Result<Ready> {
     let (example, made_up) = match &traced {
         Ok((traced, example)) => {
             check_memory(traced, prepared.model.size, &prepared.given)?;
-            limit_memory(memory_limit(traced, prepared.model.size, &prepared.given));
+            ontrace::isolation::limit_memory(memory_limit(traced, prepared.model.size, &prepared.given));
             fill_inputs(example, Some(traced), 0)?
         }
         // An input that does not fit is better named than what it leads to. What takes too much while it is traced takes too much when it runs.
@@ -149,12 +148,12 @@ fn brief(x: f64) -> String {
 
 /// Minimum, maximum and mean of a float array that is too large to print.
 fn statistics(array: &Array) -> ontrace::Result<String> {
-    let values = array.to_f64s()?;
-    if values.len() <= 36 || !array.dtype().is_float() {
+    if array.len() <= 36 || !array.dtype().is_float() {
         return Ok(String::new());
     }
-    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let (mut low, mut high, mut sum) = (f64::INFINITY, f64::NEG_INFINITY, 0.0);
+    array.for_each_f64(|x| (low, high, sum) = (low.min(x), high.max(x), sum + x))?;
+    let mean = sum / array.len() as f64;
     Ok(format!("  min {} max {} mean {}", brief(low), brief(high), brief(mean)))
 }
 

@@ -338,10 +338,16 @@ pub fn special(array: &Array) -> ontrace::Result<Option<String>> {
     if !array.dtype().is_float() {
         return Ok(None);
     }
-    let values = array.to_f64s()?;
-    let counts = [("NaN", values.iter().filter(|x| x.is_nan()).count()), ("infinite", values.iter().filter(|x| x.is_infinite()).count())];
-    let parts: Vec<String> =
-        counts.iter().filter(|row| row.1 > 0).map(|(what, count)| format!("{count} of {} elements are {what}", values.len())).collect();
+    let (mut nan, mut infinite) = (0usize, 0usize);
+    array.for_each_f64(|x| {
+        nan += usize::from(x.is_nan());
+        infinite += usize::from(x.is_infinite());
+    })?;
+    let parts: Vec<String> = [("NaN", nan), ("infinite", infinite)]
+        .iter()
+        .filter(|row| row.1 > 0)
+        .map(|(what, count)| format!("{count} of {} elements are {what}", array.len()))
+        .collect();
     Ok((!parts.is_empty()).then(|| parts.join(", ")))
 }
 

@@ -31,7 +31,9 @@ pub fn extract(model: &Model, from: &[String], to: &[String]) -> Result<Model> {
             return Err(Error::argument(format!("there is no value `{name}` in the graph")).help(help));
         }
     }
-    let inputs: Vec<String> = graph.input.iter().map(|info| info.name.clone()).filter(|name| model.initializer(name).is_none()).collect();
+    let initializers: BTreeSet<&str> = model.initializers.iter().map(|(name, _)| name.as_str()).collect();
+    let inputs: Vec<String> =
+        graph.input.iter().map(|info| info.name.clone()).filter(|name| !initializers.contains(name.as_str())).collect();
     let outputs: Vec<String> = if to.is_empty() { graph.output.iter().map(|info| info.name.clone()).collect() } else { to.to_vec() };
     let needed = needed(&graph, from, &outputs);
     let missing: Vec<&str> =

@@ -31,25 +31,10 @@ pub struct Limits {
 
 /// Limits this process as its batch asks; does nothing in one that no batch started.
 pub fn limit_this_process() {
-    #[cfg(unix)]
-    {
-        let asked = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-        let limit = |resource: rlimit::Resource, most: u64| {
-            let hard = rlimit::getrlimit(resource).map_or(rlimit::INFINITY, |limits| limits.1);
-            // Less than asked where the system allows less.
-            let _ = rlimit::setrlimit(resource, most.min(hard), hard);
-        };
-        if let Some(bytes) = asked(MEMORY) {
-            // Files that are mapped for reading, as weights are, do not count on Linux.
-            #[cfg(target_os = "linux")]
-            limit(rlimit::Resource::DATA, bytes);
-            #[cfg(not(target_os = "linux"))]
-            limit(rlimit::Resource::AS, bytes);
-        }
-        if let Some(seconds) = asked(SECONDS) {
-            limit(rlimit::Resource::CPU, seconds);
-        }
-    }
+    let asked = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let limits = ontrace::isolation::Limits::new();
+    let limits = asked(MEMORY).map_or(limits, |bytes| limits.memory(bytes));
+    asked(SECONDS).map_or(limits, |seconds| limits.cpu_seconds(seconds)).limit_this_process();
 }
 
 /// The arguments of a worker.

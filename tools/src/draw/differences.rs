@@ -18,7 +18,7 @@ fn written_as(operator: &str) -> &str {
 /// Where the file cannot be read, or is of other models.
 pub fn add(diagram: &mut Diagram, path: &Path, model: &Path) -> Result<usize> {
     let wrong = |what: &str| {
-        let help = "write it with: ontrace compare A B --json 2> compare.json, where A or B is the model that is drawn";
+        let help = "write it with: ontrace compare A B --json 2> compare.json, where A or B is the model that is drawn (a difference is an error: its report is on stderr)";
         Error::argument(format!("{what}: expected the result of a comparison")).help(help).at(path.display())
     };
     let text = std::fs::read_to_string(path).map_err(|error| Error::read(error.to_string()).at(path.display()))?;

@@ -87,7 +87,7 @@ impl Draw {
         if self.color == Coloring::Difference && self.differences.is_none() {
             let error = Error::argument("--color difference needs the differences of the nodes");
             return Err(CommandError::usage(
-                error.help("compare the models: ontrace compare A B --json 2> compare.json, then give --differences compare.json"),
+                error.help("compare the models: ontrace compare A B --json 2> compare.json (a difference is an error: its report is on stderr), then give --differences compare.json"),
             ));
         }
         let model = self.model(console)?;
