@@ -30,8 +30,9 @@ impl Tensor {
     /// [torch.ldexp](https://docs.pytorch.org/docs/stable/generated/torch.ldexp.html).
     #[track_caller]
     pub fn ldexp(&self, exponent: &Tensor) -> Result<Tensor> {
-        let dtype = self.dtype().or_float();
-        self.mul(Tensor::full((), 2.0, dtype)?.pow(exponent.cast(exponent.dtype().or_float())?)?)
+        // The power has the dtype of an exponent that is a float.
+        let dtype = if exponent.dtype().is_float() { exponent.dtype() } else { self.dtype().or_float() };
+        self.mul(Tensor::full((), 2.0, dtype)?.pow(exponent.cast(dtype)?)?)
     }
 
     /// The mantissa m and the exponent e (i32) of x = m · 2ᵉ with |m| from ½ up to 1.

@@ -95,7 +95,7 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("Cast", to_long, "gives 2147483647 for every larger float"),
     ("Sqrt", is_squared, SQUARED_ROOT),
     ("Pow", is_squared_root, SQUARED_ROOT),
-    ("Cast", of_large_integers, "gives 0 for integers without a sign from 2⁶² on"),
+    ("Cast", of_large_integers, "loses the upper bits of integers without a sign"),
     ("Cast", to_unsigned, "gives 0 for every negative float"),
     ("Resize", double, "interpolates in f32"),
     ("Resize", feeds_integers, "rounds more than once, which shows where the result is cut to integers"),
@@ -334,10 +334,10 @@ fn to_unsigned(node_context: &NodeContext) -> bool {
     is_unsigned && node_context.dtype(0).is_some_and(DType::is_float)
 }
 
-/// Integers of 64 bits without a sign, cast to those with one.
+/// Integers of 32 or 64 bits without a sign, cast to those of 64 bits with one.
 fn of_large_integers(node_context: &NodeContext) -> bool {
     let to = node_context.node.attribute.iter().find(|attribute| attribute.name == "to");
-    node_context.dtype(0) == Some(DType::U64) && to.is_some_and(|to| to.i == DataType::Int64 as i64)
+    matches!(node_context.dtype(0), Some(DType::U32 | DType::U64)) && to.is_some_and(|to| to.i == DataType::Int64 as i64)
 }
 
 /// Whether floats become i64, and are not few enough to be sizes: tract has to see through the computation of these.

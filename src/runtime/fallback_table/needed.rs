@@ -80,7 +80,7 @@ const CASES: &[Case] = &[
         write: |builder, x| builder.node("Cast", x).int("to", 2),
     },
     Case {
-        row: ("Cast", "gives 0 for integers without a sign from 2⁶² on"),
+        row: ("Cast", "loses the upper bits of integers without a sign"),
         given: &[(DType::U64, &[3], &[1.0, 4_611_686_018_427_387_904.0, 9_223_372_036_854_775_808.0])],
         types: &[(I64, &[3])],
         write: |builder, x| builder.node("Cast", x).int("to", 7),
