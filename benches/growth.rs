@@ -1,0 +1,63 @@
+//! How times grow with the length of a graph: a chain of small operators at n, 2n and 4n of them is traced, written, read, planned, run and checked.
+//!
+//! Prints milliseconds, and the exponent of each time: 1 where it is linear. An exponent above [`MOST`] is an error.
+
+use ontrace::runtime::Session;
+use ontrace::{Error, Example, Module, Result, Tensor, module, onnx, record, trace};
+use std::time::Instant;
+
+/// The operators of the shortest chain.
+const SHORTEST: usize = 5_000;
+
+/// The largest exponent that a linear time is measured with.
+const MOST: f64 = 1.2;
+
+/// The steps that are measured.
+const STEPS: [&str; 6] = ["eager", "trace", "write", "read", "plan and run", "trace and check"];
+
+/// Milliseconds of a step: the least of three.
+fn least<R>(run: impl Fn() -> Result<R>) -> Result<f64> {
+    let mut least = f64::INFINITY;
+    for _ in 0..3 {
+        let start = Instant::now();
+        run()?;
+        least = least.min(start.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(least)
+}
+
+/// The times of a chain of so many operators, step by step.
+fn times(count: usize) -> Result<[f64; STEPS.len()]> {
+    let (x, y) = (Tensor::from(&[0.5f32, -1.0, 2.0, 0.25]), Tensor::from(&[1.0f32, 0.5, 0.25, 1.0]));
+    let chain = module::from_fn(|x: Tensor| (0..count).try_fold(x, |x, i| if i % 2 == 0 { x.add(&y) } else { x.mul(&y) }));
+    let example = || Example::new().input("x", &x);
+    let model = record(&chain, example())?.to_model()?;
+    let (bytes, input) = (model.to_bytes()?, [x.to_array()?]);
+    Ok([
+        least(|| chain.forward(&x))?,
+        least(|| record(&chain, example()))?,
+        least(|| model.to_bytes())?,
+        least(|| onnx::Model::load(bytes.clone().into(), None))?,
+        least(|| Session::new(&model)?.run(&input))?,
+        least(|| trace(&chain, example()))?,
+    ])
+}
+
+fn main() -> Result<()> {
+    let rows = [SHORTEST, 2 * SHORTEST, 4 * SHORTEST].map(times);
+    let [one, two, four] = rows;
+    let (one, two, four) = (one?, two?, four?);
+    println!("| step | {SHORTEST} | {} | {} | exponent |\n|---|---|---|---|---|", 2 * SHORTEST, 4 * SHORTEST);
+    let mut steepest = ("", 0.0);
+    for (i, step) in STEPS.into_iter().enumerate() {
+        let exponent = (four[i] / one[i]).log(4.0);
+        println!("| {step} | {:.1} | {:.1} | {:.1} | {exponent:.2} |", one[i], two[i], four[i]);
+        if exponent > steepest.1 {
+            steepest = (step, exponent);
+        }
+    }
+    match steepest {
+        (step, exponent) if exponent > MOST => Err(Error::argument(format!("{step} grows with exponent {exponent:.2}"))),
+        _ => Ok(()),
+    }
+}
