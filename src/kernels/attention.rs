@@ -34,11 +34,6 @@ pub struct AttentionSizes {
 }
 
 impl AttentionSizes {
-    /// How many matrices there are.
-    fn matrices(&self) -> Result<usize> {
-        count(&self.batch)
-    }
-
     /// Where a matrix stands along the axes before it.
     fn position(&self, mut matrix: usize) -> Vec<usize> {
         let mut position = vec![0; self.batch.len()];
@@ -105,7 +100,10 @@ impl Attention<'_> {
         if out.shape() != [&batch[..], &[*rows, *width]].concat() {
             return Err(Error::shape(format!("a result of shape {:?} for {:?}", out.shape(), self.sizes)));
         }
-        let mut results = Vec::with_capacity(self.sizes.matrices()?);
+        if out.is_empty() {
+            return Ok(());
+        }
+        let mut results = Vec::with_capacity(count(batch)?);
         divide(out, &mut results)?;
         let work = [*rows, *keys, depth + width, results.len()].into_iter().fold(1usize, usize::saturating_mul);
         let parallel = threads() > 1 && results.len() > 1 && work >= 2 * GRAIN;
@@ -124,7 +122,7 @@ impl Attention<'_> {
     /// The result of one matrix.
     fn one(&self, position: &[usize], mut out: ArrayViewMut2<f32>) -> Result<()> {
         let &AttentionSizes { rows, depth, keys, width, .. } = &self.sizes;
-        if keys == 0 || width == 0 || rows == 0 {
+        if keys == 0 {
             out.fill(0.0);
             return Ok(());
         }

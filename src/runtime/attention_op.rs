@@ -417,6 +417,18 @@ mod tests {
     }
 
     #[test]
+    fn no_rows_and_no_keys_are_ordinary() {
+        let keys = Tensor::zeros([2, 0, 8], crate::DType::F32).unwrap();
+        let attention =
+            |x: Tensor| x.matmul(&keys.add(x.sum([1], true)?)?.transpose(1, 2)?)?.softmax(-1)?.matmul(&keys.add(x.sum([1], true)?)?);
+        let x = noise(&[2, 5, 8], 1);
+        let got = trace_fn(attention, &x).unwrap().session().unwrap().run(&[x.to_array().unwrap()]).unwrap();
+        assert_eq!(got[0], crate::Array::full(crate::DType::F32, &[2, 5, 8], 0.0.into()));
+        let none = noise(&[2, 0, 8], 1);
+        assert_eq!(counts(|x| x.matmul(&x.transpose(1, 2)?)?.softmax(-1)?.matmul(&x), &none)[1], 0);
+    }
+
+    #[test]
     fn nan_stays_in_its_row() {
         let attention = |x: Tensor| x.matmul(&x.transpose(1, 2)?)?.softmax(-1)?.matmul(&noise(&[1, 30, 4], 3));
         let session = trace_fn(attention, &noise(&[1, 30, 8], 1)).unwrap().session().unwrap();
