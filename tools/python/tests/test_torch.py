@@ -90,6 +90,15 @@ def test_scripted_modules_keep_their_branches():
     np.testing.assert_array_equal(session(-np.ones((1, 4), np.float32), 2), -3 * np.ones((1, 4)))
 
 
+def test_a_scripted_module_may_call_itself_what_it_likes():
+    class Net(torch.nn.Module):
+        def forward(this, x):
+            return x + 1
+
+    exported = ontrace.export(torch.jit.script(Net()), (torch.randn(3, 4),), dynamic={"x": {0: "batch"}})
+    assert exported.method == "script" and exported.verified
+
+
 def test_exported_programs_are_taken_as_they_are():
     program = torch.export.export(Net().eval(), (torch.randn(2, 3, 8, 8),))
     exported = ontrace.export(program, (torch.randn(2, 3, 8, 8),))

@@ -179,8 +179,9 @@ class _Call:
         forward = getattr(target, "forward", target)
         try:
             if self.method == "script":
-                names = [argument.name for argument in forward.schema.arguments]
-                return self._all_members([name for name in names if name != "self"])
+                # The first argument of a method is the module itself, whatever its name.
+                first = 0 if forward is target else 1
+                return self._all_members([argument.name for argument in forward.schema.arguments[first:]])
             parameters = [p.name for p in inspect.signature(forward).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         except (TypeError, ValueError):
             parameters = []
