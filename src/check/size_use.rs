@@ -3,7 +3,7 @@
 use crate::array::Random;
 use crate::dim::{Dim, Expr, Shape, Sizes, is_value};
 use crate::graph::{Attribute, Graph, Node, ValueId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// How the elements of an input are bound to each other.
@@ -25,6 +25,8 @@ pub(super) struct SizeUse {
     whole: Dim,
     /// The product or the sum of the sizes beside them.
     rest: Dim,
+    /// The elements that the declared shapes of outputs say, by index.
+    declared: Vec<(usize, Dim)>,
 }
 
 /// What sizes are made up from, where nothing binds them.
@@ -36,12 +38,17 @@ const LONGEST: i64 = 6;
 /// How far from 0 the bound of a range is looked for.
 const FAR: i64 = 64;
 
+/// How far a size is looked for that is right for a declared one.
+const FACTORS: i64 = 64;
+
 /// For each input, how its elements are used as sizes, where they are.
 pub(super) fn find(graph: &Graph) -> Vec<Option<SizeUse>> {
     let mut uses = vec![None; graph.inputs().len()];
     let position = |id: &ValueId| graph.inputs().iter().position(|input| input == id);
     // The input that each symbol is an element of, and which.
     let mut symbols: HashMap<Arc<str>, (usize, usize)> = HashMap::new();
+    let declared = declared(graph);
+    let of_declared = |dim: &Dim| declared.get(dim.expr().as_symbol()?);
     for node in graph.nodes() {
         if let Some(symbol) = node.op.defines().and_then(|dim| dim.expr().as_symbol().cloned()) {
             let input = node.inputs.first().copied().flatten().and_then(|id| position(&id));
@@ -50,11 +57,14 @@ pub(super) fn find(graph: &Graph) -> Vec<Option<SizeUse>> {
             continue;
         }
         let element = |dim: &Dim| dim.expr().as_symbol().and_then(|symbol| symbols.get(symbol)).copied();
-        let bounds = bounds(graph, node).into_iter().filter_map(|(dim, range)| Some((element(&dim)?, range)));
+        let length = length(graph, node).and_then(|length| of_declared(&length));
+        let bounds = bounds(graph, node, length).into_iter().filter_map(|(dim, range)| {
+            let range = of_declared(&dim).map_or(range, |known| [known.clone(), known.clone()]);
+            Some((element(&dim)?, range))
+        });
         let operands = operand_bounds(node).into_iter().filter_map(|(id, range)| Some(((position(&id)?, 0), range)));
         for ((input, index), range) in bounds.chain(operands) {
-            let each =
-                uses[input].get_or_insert_with(|| SizeUse { rule: SizeRule::Each(Vec::new()), whole: Dim::Fixed(1), rest: Dim::Fixed(1) });
+            let each = uses[input].get_or_insert_with(|| SizeUse::new(SizeRule::Each(Vec::new()), Dim::Fixed(1), Dim::Fixed(1)));
             if let SizeRule::Each(ranges) = &mut each.rule
                 && ranges.iter().all(|(other, _)| *other != index)
             {
@@ -66,13 +76,49 @@ pub(super) fn find(graph: &Graph) -> Vec<Option<SizeUse>> {
         let mut inputs: Vec<usize> = sizes.iter().filter_map(input_of).collect();
         inputs.dedup();
         inputs.retain(|&input| uses[input].is_none());
+        let results = node.outputs.first().map(|id| &graph.value(*id).ty.shape);
         for input in inputs {
+            let said = sizes.iter().enumerate().filter(|(_, dim)| input_of(dim) == Some(input)).filter_map(|(i, dim)| {
+                let result = results.filter(|shape| node.op.name() == "Reshape" && shape.len() == sizes.len()).map(|shape| &shape[i]);
+                Some((element(dim)?.1, of_declared(dim).or_else(|| of_declared(result?))?.clone()))
+            });
             let others = || sizes.iter().filter(|dim| input_of(dim) != Some(input)).cloned();
             let rest = if rule == SizeRule::Sum { others().sum() } else { others().product() };
-            uses[input] = Some(SizeUse { rule: rule.clone(), whole: whole.clone(), rest });
+            uses[input] = Some(SizeUse { declared: said.collect(), ..SizeUse::new(rule.clone(), whole.clone(), rest) });
         }
     }
     uses
+}
+
+/// What the declared shapes of the outputs say of symbols that stand for elements and for sizes that depend on data.
+fn declared(graph: &Graph) -> HashMap<Arc<str>, Dim> {
+    let of_inputs: HashSet<Arc<str>> =
+        graph.inputs().iter().flat_map(|id| graph.value(*id).ty.shape.iter().flat_map(|dim| dim.expr().symbols())).collect();
+    let is_known = |dim: &Dim| dim.expr().symbols().iter().all(|symbol| of_inputs.contains(symbol));
+    let mut known = HashMap::new();
+    for (id, declared) in graph.outputs().iter().zip(graph.declared_outputs()) {
+        let shape = &graph.value(*id).ty.shape;
+        let Some(declared) = declared.as_ref().filter(|declared| declared.len() == shape.len()) else { continue };
+        for (dim, declared) in shape.iter().zip(declared.iter()).filter(|(_, declared)| is_known(declared)) {
+            let open = dim.expr().symbols().into_iter().filter(|symbol| !of_inputs.contains(symbol)).collect::<Vec<_>>();
+            let [symbol] = open.as_slice() else { continue };
+            let with = |n: i64| dim.expr().substitute(&|name| (*name == **symbol).then(|| Expr::from(n)));
+            let found = match dim.expr().as_symbol() {
+                Some(_) => Some(declared.clone()),
+                None => (1..=FACTORS).find(|&n| with(n) == declared.expr()).map(Dim::Fixed),
+            };
+            known.extend(found.map(|found| (symbol.clone(), found)));
+        }
+    }
+    known
+}
+
+/// How many indices a slice with ends that are values leaves.
+fn length(graph: &Graph, node: &Node) -> Option<Dim> {
+    let attributes = node.op.attributes();
+    let Some(Attribute::Int(axis)) = attributes.get("axis").filter(|_| node.op.name() == "Slice") else { return None };
+    let result = node.outputs.first().map(|id| &graph.value(*id).ty.shape)?;
+    result.get(usize::try_from(*axis).ok()?).cloned()
 }
 
 /// The sizes that a node is given, and what binds them together.
@@ -101,12 +147,14 @@ fn shape<'a>(graph: &'a Graph, node: &Node) -> Option<&'a Shape> {
     node.inputs.first().copied().flatten().map(|id| &graph.value(id).ty.shape)
 }
 
-/// The sizes and bounds that a node is given and that nothing binds together, each with its range: of a slice and a range those that leave something.
-fn bounds(graph: &Graph, node: &Node) -> Vec<(Dim, [Dim; 2])> {
+/// The sizes and bounds that a node is given and that nothing binds together, each with its range: of a slice and a range those that leave something,
+/// or as much as is declared.
+fn bounds(graph: &Graph, node: &Node, length: Option<&Dim>) -> Vec<(Dim, [Dim; 2])> {
     let attributes = node.op.attributes();
     let dim = |name: &str| if let Some(Attribute::Dim(dim)) = attributes.get(name) { Some(dim.clone()) } else { None };
     let int = |name: &str| if let Some(Attribute::Int(n)) = attributes.get(name) { Some(*n) } else { None };
-    match (node.op.name(), int("step")) {
+    let step = int("step").or_else(|| dim("step").map(|_| 1));
+    match (node.op.name(), step) {
         ("Expand" | "Tile" | "ConstantOfShape" | "Resize", _) => {
             node.op.dims().into_iter().filter(is_element).map(|dim| (dim, EACH.map(Dim::Fixed))).collect()
         }
@@ -116,10 +164,15 @@ fn bounds(graph: &Graph, node: &Node) -> Vec<(Dim, [Dim; 2])> {
             // Both ends on their own side of the middle, counted from the first index; backwards the end from the last one, beyond the first.
             let middle = (whole - 1i64) / 2i64;
             let (start, end) = match step > 0 {
+                true if length.is_some() => {
+                    let end = (length.cloned().unwrap_or(Dim::Fixed(1)) - 1i64) * step + 1i64;
+                    ([Dim::Fixed(0), Dim::Fixed(0)], [end.clone(), end])
+                }
                 true => ([Dim::Fixed(0), middle.clone()], [&middle + 1i64, whole.clone()]),
                 false => ([middle.clone(), whole - 1i64], [Dim::Fixed(-1) - whole, &middle - 1i64 - whole]),
             };
-            [("start", start), ("end", end)].into_iter().filter_map(|(name, range)| Some((dim(name)?, range))).collect()
+            let steps = [Dim::Fixed(1), Dim::Fixed(if length.is_some() { 1 } else { 2 })];
+            [("start", start), ("end", end), ("step", steps)].into_iter().filter_map(|(name, range)| Some((dim(name)?, range))).collect()
         }
         ("Range", Some(step)) => {
             dim("start").zip(dim("length")).map_or_else(Vec::new, |(start, length)| range_bounds(&start, &length, step))
@@ -155,13 +208,25 @@ fn operand_bounds(node: &Node) -> Vec<(ValueId, [Dim; 2])> {
 }
 
 impl SizeUse {
+    fn new(rule: SizeRule, whole: Dim, rest: Dim) -> SizeUse {
+        SizeUse { rule, whole, rest, declared: Vec::new() }
+    }
+
     /// Sizes that are valid together. `step` counts the calls.
     pub(super) fn values(&self, random: &mut Random, step: usize, count: usize, sizes: Sizes) -> Vec<i64> {
         let known = |dim: &Dim| sizes.of(dim).ok().or(dim.example()).filter(|n| *n >= 0);
         let (whole, rest) = (known(&self.whole).unwrap_or(1), known(&self.rest).unwrap_or(0));
         let mut values = vec![1; count];
+        let mut free: Vec<usize> = (0..count).collect();
+        for (index, size) in self.declared.iter().filter_map(|(index, dim)| Some((*index, known(dim)?))).filter(|(index, _)| *index < count)
+        {
+            values[index] = size;
+            free.retain(|other| *other != index);
+        }
+        let said = || (0..count).filter(|i| !free.contains(i)).map(|i| values[i]);
+        let (product, sum) = (said().product::<i64>(), said().sum::<i64>());
         match &self.rule {
-            _ if count == 0 => {}
+            SizeRule::Product { .. } | SizeRule::Sum if free.is_empty() => {}
             SizeRule::Each(ranges) => {
                 let end = |dim: &Dim| sizes.of(dim).ok().or(dim.example());
                 for (index, [low, high]) in ranges.iter().filter(|(index, _)| *index < count) {
@@ -169,7 +234,7 @@ impl SizeUse {
                 }
             }
             SizeRule::Product { is_open } => {
-                let mut left = whole / rest.max(1);
+                let mut left = whole / rest.max(1) / product.max(1);
                 let mut factor = 2;
                 while left > 1 {
                     // What is left has no factor below.
@@ -178,25 +243,26 @@ impl SizeUse {
                     }
                     match left % factor {
                         0 => {
-                            values[random.integer(0, count as i64 - 1) as usize] *= factor;
+                            values[free[random.integer(0, free.len() as i64 - 1) as usize]] *= factor;
                             left /= factor;
                         }
                         _ => factor += 1,
                     }
                 }
                 if whole == 0 && rest > 0 {
-                    values[count - 1] = 0;
+                    values[free[free.len() - 1]] = 0;
                 } else if *is_open && step % 2 == 1 {
-                    values[random.integer(0, count as i64 - 1) as usize] = -1;
+                    values[free[random.integer(0, free.len() as i64 - 1) as usize]] = -1;
                 }
             }
             SizeRule::Sum => {
-                let mut ends: Vec<i64> = (1..count).map(|_| random.integer(0, (whole - rest).max(0))).collect();
-                ends.push((whole - rest).max(0));
+                let left = (whole - rest - sum).max(0);
+                let mut ends: Vec<i64> = (1..free.len()).map(|_| random.integer(0, left)).collect();
+                ends.push(left);
                 ends.sort_unstable();
                 let mut start = 0;
-                for (value, end) in values.iter_mut().zip(ends) {
-                    *value = end - start;
+                for (index, end) in free.into_iter().zip(ends) {
+                    values[index] = end - start;
                     start = end;
                 }
             }
@@ -246,6 +312,23 @@ mod tests {
     }
 
     #[test]
+    fn declared_outputs_say_what_sizes_are() {
+        let model = from_fn(|(x, sizes): (Tensor, Tensor)| {
+            let sizes = sizes.to_dims()?;
+            x.reshape(&[sizes[0].clone(), sizes[1].clone(), Dim::Fixed(2)])
+        });
+        let x = Tensor::zeros(vec![6, 4], DType::F32).unwrap();
+        let example = Example::new().input("x", &x).input("sizes", &Tensor::from(&[3i64, 4])).symbolic("x", 0, "n").unwrap();
+        let mut graph = record(&model, example.shapes_only()).unwrap().graph().clone();
+        let n = Dim::new(Expr::symbol("n"), Some(6));
+        graph.set_declared_outputs(vec![Some(Shape::new(vec![n, Dim::symbol("other", 1), Dim::Fixed(2)]))]);
+        let used = find(&graph).remove(1).unwrap();
+        for step in 0..5 {
+            assert_eq!(used.values(&mut Random::new(step), 0, 2, Sizes::Example), [6, 2]);
+        }
+    }
+
+    #[test]
     fn the_bounds_of_a_range_leave_a_few_elements() {
         let bounds = |start: Dim, end: Dim, step: i64| {
             let distance = if step > 0 { &end - &start } else { &start - &end };
@@ -260,7 +343,7 @@ mod tests {
     }
 
     fn made(rule: SizeRule, whole: i64, rest: i64, step: usize) -> Vec<i64> {
-        let used = SizeUse { rule, whole: Dim::Fixed(whole), rest: Dim::Fixed(rest) };
+        let used = SizeUse::new(rule, Dim::Fixed(whole), Dim::Fixed(rest));
         used.values(&mut Random::new(step as u64), step, 3, Sizes::Example)
     }
 

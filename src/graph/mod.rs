@@ -25,7 +25,7 @@ pub(crate) use structural_hash::{ConstantHashes, StructuralHashes};
 pub use weight_provenance::{Computed, Derivation};
 
 use crate::array::Array;
-use crate::dim::Type;
+use crate::dim::{Shape, Type};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -123,6 +123,8 @@ pub struct Graph {
     inputs: Vec<ValueId>,
     outputs: Vec<ValueId>,
     guards: Vec<Guard>,
+    /// The shapes of the outputs that the source declares, which may say more than the sizes that follow from its operators.
+    declared: Vec<Option<Shape>>,
     /// Constants by address, to write shared values once; looked up only, never walked.
     constants: HashMap<usize, Vec<ValueId>>,
     /// For each node, the values that nothing needs after it: found on the first replay.
@@ -224,6 +226,15 @@ impl Graph {
     pub(crate) fn has_data_dependent_loop(&self) -> bool {
         let is_one = |op: &dyn Operator| op.is_data_dependent_loop() || op.graphs().into_iter().any(Graph::has_data_dependent_loop);
         self.nodes.iter().any(|node| is_one(&*node.op))
+    }
+
+    /// The shapes of the outputs that the source declares; fewer where it does not.
+    pub(crate) fn declared_outputs(&self) -> &[Option<Shape>] {
+        &self.declared
+    }
+
+    pub(crate) fn set_declared_outputs(&mut self, declared: Vec<Option<Shape>>) {
+        self.declared = declared;
     }
 
     /// Says which values are the outputs.

@@ -1,5 +1,6 @@
 //! The result of a call whose number of outputs is known only at run time.
 
+use crate::dim::Shape;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::tree::{Tree, TreeDef};
@@ -23,6 +24,10 @@ pub struct Outputs {
     tensors: Vec<Tensor>,
     names: Vec<String>,
     structure: TreeDef,
+    /// The attributes that the call wrote to and that the next call of the source reads.
+    state: Vec<String>,
+    /// The declared shapes, where the file has them.
+    declared: Vec<Option<Shape>>,
 }
 
 impl Outputs {
@@ -30,7 +35,7 @@ impl Outputs {
     pub fn of(tree: &impl Tree) -> Outputs {
         let mut tensors = Vec::new();
         let structure = tree.tree_flatten(&mut tensors);
-        Outputs { names: structure.leaf_names("y"), tensors, structure }
+        Outputs { names: structure.leaf_names("y"), tensors, structure, state: Vec::new(), declared: Vec::new() }
     }
 
     /// The same outputs with other names, in order; where there are fewer names the rest keep theirs.
@@ -49,6 +54,24 @@ impl Outputs {
             true => Ok(Outputs { structure, ..self }),
             false => Err(Error::internal(format!("{} outputs do not have the structure {structure}", self.tensors.len()))),
         }
+    }
+
+    /// The same outputs of a module that keeps these attributes from call to call.
+    pub(crate) fn with_state(self, state: Vec<String>) -> Outputs {
+        Outputs { state, ..self }
+    }
+
+    pub(crate) fn state(&self) -> &[String] {
+        &self.state
+    }
+
+    /// The same outputs with the shapes that the file declares.
+    pub(crate) fn with_declared(self, declared: Vec<Option<Shape>>) -> Outputs {
+        Outputs { declared, ..self }
+    }
+
+    pub(crate) fn declared(&self) -> &[Option<Shape>] {
+        &self.declared
     }
 
     /// The names in order.
@@ -100,7 +123,7 @@ impl Outputs {
 impl From<Vec<Tensor>> for Outputs {
     fn from(tensors: Vec<Tensor>) -> Outputs {
         let names = (0..tensors.len()).map(|i| default_name(i, tensors.len())).collect();
-        Outputs { names, structure: TreeDef::list(tensors.len()), tensors }
+        Outputs { names, structure: TreeDef::list(tensors.len()), tensors, state: Vec::new(), declared: Vec::new() }
     }
 }
 

@@ -108,15 +108,16 @@ pub struct SliceBetween {
     /// The index before which the slice ends; absent, past the end of the axis.
     pub end: Option<Dim>,
     /// The distance of neighbours; negative runs backwards.
-    pub step: i64,
+    pub step: Dim,
 }
 
 impl SliceBetween {
     /// How many indices there probably are: as many as the ends say, if they exist.
     fn guess(&self, whole: &Dim) -> Option<i64> {
         let distance = self.end.as_ref()? - self.start.as_ref()?;
-        let n = distance.fixed().filter(|&n| n > 0 && self.step > 0)?;
-        let count = n / self.step + i64::from(n % self.step != 0);
+        let step = self.step.fixed().filter(|&step| step > 0)?;
+        let n = distance.fixed().filter(|&n| n > 0)?;
+        let count = n / step + i64::from(n % step != 0);
         Some(whole.fixed().map_or(count, |whole| count.min(whole)))
     }
 }
@@ -127,7 +128,11 @@ impl Operator for SliceBetween {
     }
 
     fn attributes(&self) -> Attributes {
-        let attributes = Attributes::new().with("axis", self.axis).with("step", self.step);
+        let attributes = Attributes::new().with("axis", self.axis);
+        let attributes = match self.step.fixed() {
+            Some(step) => attributes.with("step", step),
+            None => attributes.with("step", &self.step),
+        };
         attributes.with_some("start", self.start.as_ref()).with_some("end", self.end.as_ref())
     }
 
@@ -144,24 +149,29 @@ impl Operator for SliceBetween {
     fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
         let x = inputs.at(0)?;
         let whole = x.shape()[self.axis] as i64;
-        let (low, high) = if self.step > 0 { (0, whole) } else { (-1, whole - 1) };
-        let bound = |end: &Option<Dim>, default: i64| match end {
+        let step = sizes.of(&self.step)?;
+        if step == 0 {
+            return Err(Error::argument("the step of a slice must not be 0"));
+        }
+        // Backwards a slice starts at an index that exists and ends before the first one.
+        let (starts, ends) = if step > 0 { ((0, whole), (0, whole)) } else { ((0, whole - 1), (-1, whole - 1)) };
+        let bound = |end: &Option<Dim>, (low, high): (i64, i64), default: i64| match end {
             None => Ok(default),
             Some(dim) => sizes.of(dim).map(|n| if n < 0 { n.saturating_add(whole) } else { n }.clamp(low, high.max(low))),
         };
-        let (first, last) = if self.step > 0 { (low, high) } else { (high, low) };
-        let (start, end) = (bound(&self.start, first)?, bound(&self.end, last)?);
-        let distance = if self.step > 0 { end - start } else { start - end }.max(0) as u64;
-        let length = distance.div_ceil(self.step.unsigned_abs());
+        let (first, last) = if step > 0 { (0, whole) } else { (whole - 1, -1) };
+        let (start, end) = (bound(&self.start, starts, first)?, bound(&self.end, ends, last)?);
+        let distance = if step > 0 { end - start } else { start - end }.max(0) as u64;
+        let length = if whole == 0 { 0 } else { distance.div_ceil(step.unsigned_abs()) };
         let start = if length == 0 { 0 } else { start };
-        Ok(vec![x.slice(self.axis, start as usize, length as usize, self.step as isize)?])
+        Ok(vec![x.slice(self.axis, start as usize, length as usize, step as isize)?])
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let (first, last) = if self.step > 0 { (0, i64::MAX) } else { (i64::MAX, i64::MIN) };
+        let (first, last) = if self.step.fixed().is_none_or(|step| step > 0) { (0, i64::MAX) } else { (i64::MAX, i64::MIN) };
         let start = builder.dims(&[self.start.clone().unwrap_or(Dim::Fixed(first))])?;
         let end = builder.dims(&[self.end.clone().unwrap_or(Dim::Fixed(last))])?;
-        let (axis, step) = (builder.ints(&[self.axis as i64]), builder.ints(&[self.step]));
+        let (axis, step) = (builder.ints(&[self.axis as i64]), builder.dims(std::slice::from_ref(&self.step))?);
         Ok(builder.node("Slice", &[inputs[0].clone(), start, end, axis, step]).write(outputs))
     }
 
@@ -171,7 +181,7 @@ impl Operator for SliceBetween {
 
     fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
         let (start, end) = (self.start.as_ref().map(|dim| of.dim(dim)), self.end.as_ref().map(|dim| of.dim(dim)));
-        Some(Arc::new(SliceBetween { start, end, ..self.clone() }))
+        Some(Arc::new(SliceBetween { start, end, step: of.dim(&self.step), ..self.clone() }))
     }
 }
 
@@ -241,17 +251,21 @@ pub(super) const READS: &[(&str, Reader)] = &[
             None => Ok(node.ints(attribute)?.map(|ints| ints.iter().copied().map(Dim::Fixed).collect())),
         };
         let (starts, ends) = (part(1, "starts")?.unwrap_or_default(), part(2, "ends")?.unwrap_or_default());
-        // The type of the result hangs on the axes and steps: a trace holds for these.
-        let integers = |input: usize, attribute: &str| match inputs.opt(input) {
-            Some(tensor) => super::fixed(tensor).map(Some),
-            None => Ok(node.ints(attribute)?.map(<[i64]>::to_vec)),
+        // The type of the result hangs on the axes: a trace holds for these.
+        let axes = match inputs.opt(3) {
+            Some(tensor) => super::fixed(tensor)?,
+            None => node.ints("axes")?.map_or_else(|| (0..starts.len() as i64).collect(), <[i64]>::to_vec),
         };
-        let axes = integers(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
-        let steps = integers(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
+        let steps = part(4, "steps")?.unwrap_or_else(|| vec![Dim::Fixed(1); starts.len()]);
         if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
             return Err(Error::argument("starts, ends, axes and steps have different sizes"));
         }
-        for (((start, end), &axis), &step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
+        for (((start, end), &axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
+            let Some(step) = step.fixed() else {
+                let (start, end) = (Some(start.clone()), Some(end.clone()));
+                x = apply_one(SliceBetween { axis: x.shape().axis(axis)?, start, end, step: step.clone() }, &[&x])?;
+                continue;
+            };
             // A start before the beginning is the first element, where Python's slices with a negative step are empty.
             let first = match (start.fixed(), x.dim(axis)?.fixed()) {
                 (Some(start), Some(size)) if step < 0 && start < -size => Dim::Fixed(0),
@@ -300,7 +314,8 @@ impl Tensor {
         self.slice_step(axis, range, 1)
     }
 
-    /// Every `step`-th index of a range along an axis, as Python's `x[start:end:step]`; a negative step goes backwards.
+    /// Every `step`-th index of a range along an axis, as Python's `x[start:end:step]`; a negative step goes backwards. A start that is a value and
+    /// lies before the first index is the first, as ONNX has it, also backwards.
     ///
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis or the step is 0.
@@ -308,7 +323,7 @@ impl Tensor {
     pub fn slice_step(&self, axis: i64, range: impl Into<AxisRange>, step: i64) -> Result<Tensor> {
         let AxisRange { start, end } = range.into();
         if [&start, &end].into_iter().flatten().any(Dim::depends_on_values) {
-            return apply_one(SliceBetween { axis: self.shape().axis(axis)?, start, end, step }, &[self]);
+            return apply_one(SliceBetween { axis: self.shape().axis(axis)?, start, end, step: Dim::Fixed(step) }, &[self]);
         }
         let slice = self.slice_of(axis, AxisRange { start, end }, step)?;
         if slice.start == 0 && slice.length == self.shape()[slice.axis] && step == 1 { Ok(self.clone()) } else { apply_one(slice, &[self]) }

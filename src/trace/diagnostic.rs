@@ -20,6 +20,8 @@ pub enum DiagnosticKind {
     Random,
     /// Sizes that the program needs to be equal.
     Sizes,
+    /// Attributes that the source keeps from call to call.
+    State,
     /// A value that the program read out of a traced tensor or size.
     Guard,
 }
@@ -32,6 +34,7 @@ impl DiagnosticKind {
         ("constant-folded", DiagnosticKind::ConstantFolded),
         ("random", DiagnosticKind::Random),
         ("sizes", DiagnosticKind::Sizes),
+        ("state", DiagnosticKind::State),
         ("guard", DiagnosticKind::Guard),
     ];
 }
@@ -67,6 +70,8 @@ pub enum Diagnostic {
         /// Where.
         location: SourceLocation,
     },
+    /// Attributes of the source's modules that a call writes to and the next one reads: every call of the traced graph starts from the stored values.
+    State(Vec<String>),
     /// A value that the program read out of a traced tensor or size, with its source location.
     Guard(String),
     /// A value of an input that the program read: its input, what was read, and the source location.
@@ -82,10 +87,14 @@ impl Diagnostic {
             Diagnostic::ConstantFolded { .. } => DiagnosticKind::ConstantFolded,
             Diagnostic::Random { .. } => DiagnosticKind::Random,
             Diagnostic::Sizes { .. } => DiagnosticKind::Sizes,
+            Diagnostic::State(_) => DiagnosticKind::State,
             Diagnostic::Guard(_) | Diagnostic::Specialized(_) => DiagnosticKind::Guard,
         }
     }
 }
+
+/// How many attributes a note names.
+const STATES: usize = 4;
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,6 +106,12 @@ impl fmt::Display for Diagnostic {
             }
             Diagnostic::Random { op, location } => write!(f, "random operator {op}{}", location.suffix()),
             Diagnostic::Sizes { constraint, location } => write!(f, "requires {constraint}{}", location.suffix()),
+            Diagnostic::State(names) => {
+                let (shown, more) = (names.iter().take(STATES).map(|name| format!("`{name}`")), names.len().saturating_sub(STATES));
+                let shown = shown.collect::<Vec<_>>().join(", ");
+                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+                write!(f, "the source keeps {shown}{more} from call to call; here every call starts from the stored values")
+            }
             Diagnostic::Guard(guard) => write!(f, "the traced graph is valid only for {guard}"),
             Diagnostic::Specialized(text) => f.write_str(text),
         }

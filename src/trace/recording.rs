@@ -108,8 +108,12 @@ impl Recording {
         mut graph: Graph,
         outputs: Outputs,
         granted: BTreeMap<Constraint, SourceLocation>,
-        notes: Vec<Diagnostic>,
+        mut notes: Vec<Diagnostic>,
     ) -> Traced {
+        graph.set_declared_outputs(outputs.declared().to_vec());
+        if !outputs.state().is_empty() {
+            notes.push(Diagnostic::State(outputs.state().to_vec()));
+        }
         for (constraint, location) in granted {
             graph.add_guard(Guard::sizes(constraint, location));
         }

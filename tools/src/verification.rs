@@ -3,7 +3,7 @@
 use crate::console::{Console, printable};
 use crate::inputs::Prepared;
 use ontrace::array::Tolerance;
-use ontrace::check::{Checker, Limit, OutputReport, Report, Verdict, check_example_indices, fill_inputs};
+use ontrace::check::{Checker, FilledInput, Limit, OutputReport, Report, Verdict, check_example_indices, fill_inputs};
 use ontrace::onnx::Model;
 use ontrace::read::{Format, LoadedModel};
 use ontrace::runtime::Session;
@@ -38,7 +38,18 @@ pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Resu
                 made_up.iter().for_each(|input| console.note(&input.to_string()));
                 return Ok((traced, filled));
             }
-            Err(second) if error.code() == ErrorCode::NoValue => error = index_out_of_range(model, &filled).unwrap_or(second),
+            Err(second) if error.code() == ErrorCode::NoValue => {
+                let ones = with_ones(&filled, &made_up);
+                if let Some((traced, example)) = ones.and_then(|example| Some((record(example.clone()).ok()?, example))) {
+                    let said = |input: &FilledInput| match is_ones(&example, &input.name) {
+                        true => format!("input `{}` {} is made up: ones", input.name, input.ty),
+                        false => input.to_string(),
+                    };
+                    made_up.iter().for_each(|input| console.note(&said(input)));
+                    return Ok((traced, example));
+                }
+                error = index_out_of_range(model, &filled).unwrap_or(second);
+            }
             Err(_) => {}
         }
     }
@@ -68,6 +79,20 @@ pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Resu
         None if !open.is_empty() => Err(error.help(format!("the program may decide by a number that is not given: {}", open.join(" ")))),
         _ => Err(error),
     }
+}
+
+/// The example with ones for the integers that were made up: steps, factors and counts may not be 0.
+fn with_ones(filled: &Example, made_up: &[FilledInput]) -> Option<Example> {
+    let is_open = |(name, tensor): &&(String, Tensor)| tensor.dtype().is_int() && made_up.iter().any(|input| input.name == *name);
+    let one = |(name, tensor): &(String, Tensor)| Some((name.clone(), Tensor::ones(tensor.shape(), tensor.dtype()).ok()?));
+    let ones: Vec<_> = filled.inputs().iter().filter(is_open).filter_map(one).collect();
+    filled.clone().with_given(&ones).ok().filter(|_| !ones.is_empty())
+}
+
+/// Whether an input is an integer one everywhere.
+fn is_ones(example: &Example, name: &str) -> bool {
+    let input = example.inputs().iter().find(|input| input.0 == name);
+    input.and_then(|input| input.1.to_array().ok()).is_some_and(|array| array.to_i64s().is_ok_and(|values| values.iter().all(|n| *n == 1)))
 }
 
 /// The index among the inputs that is out of range, for which a model cannot be traced; traced with small ones it says what they index.

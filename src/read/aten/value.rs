@@ -322,6 +322,11 @@ impl View {
         view.clone()
     }
 
+    /// What is the same for two values that are the same tensor, as long as they are there.
+    pub(crate) fn address(&self) -> usize {
+        Rc::as_ptr(&self.0).addr()
+    }
+
     /// Whether two values are the same tensor.
     pub(crate) fn is_same(&self, other: &View) -> bool {
         Rc::ptr_eq(&self.0, &other.0)

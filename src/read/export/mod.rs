@@ -184,7 +184,8 @@ fn within(mut example: Example, ranges: &BTreeMap<String, schema::RangeConstrain
 
 impl DynModule for ExportedProgram {
     fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
-        Ok(Outputs::from(run::run(self, inputs)?).with_names(&self.names))
+        let (outputs, written) = run::run(self, inputs)?;
+        Ok(Outputs::from(outputs).with_names(&self.names).with_state(written))
     }
 
     fn input_names(&self) -> Vec<String> {

@@ -98,8 +98,8 @@ pub(super) fn knows(target: &str) -> bool {
 
 type Values = HashMap<String, Value>;
 
-/// Runs the program: its own outputs, then the buffers that it wrote to.
-pub(super) fn run(program: &ExportedProgram, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+/// Runs the program: its own outputs, then the buffers that it wrote to; and what it wrote to, by name.
+pub(super) fn run(program: &ExportedProgram, inputs: &[Tensor]) -> Result<(Vec<Tensor>, Vec<String>)> {
     let wanted = program.example.inputs().len();
     if inputs.len() != wanted {
         let names: Vec<&str> = program.example.inputs().iter().map(|input| input.0.as_str()).collect();
@@ -147,17 +147,27 @@ pub(super) fn run(program: &ExportedProgram, inputs: &[Tensor]) -> Result<Vec<Te
             other => return Err(Error::unsupported(format!("an output of type {} is not supported", other.kind()))),
         }
     }
+    let mut written: Vec<String> = Vec::new();
+    written.extend(program.outputs.iter().filter_map(|spec| match spec {
+        OutputSpec::BufferMutation { buffer_name: name, .. } | OutputSpec::ParameterMutation { parameter_name: name, .. } => {
+            Some(name.clone())
+        }
+        _ => None,
+    }));
     for source in &program.inputs {
         let InputSource::Stored { input, name, buffer: true, .. } = source else { continue };
         match values.get(input) {
-            Some(Value::Tensor(view)) if view.is_written() => outputs.push(view.read().at(name)?),
+            Some(Value::Tensor(view)) if view.is_written() => {
+                outputs.push(view.read().at(name)?);
+                written.push(name.clone());
+            }
             Some(Value::Complex(pair)) if pair.re.is_written() || pair.im.is_written() => {
                 return Err(aten::complex::refused()).at(name);
             }
             _ => {}
         }
     }
-    Ok(outputs)
+    Ok((outputs, written))
 }
 
 fn get(name: &str, values: &Values) -> Result<Value> {

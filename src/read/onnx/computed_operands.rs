@@ -60,6 +60,34 @@ fn computed_axes_steps_scales_and_sizes_are_those_of_the_example() {
 }
 
 #[test]
+fn a_step_that_is_an_input_is_read_anew_in_every_call() {
+    let ends = [("s", 7, &["1"] as &[&str]), ("e", 7, &["1"]), ("", 1, &["none"]), ("t", 7, &["1"])];
+    let file = model("Slice", 18, &[&[("x", 1, &["6"] as &[&str])], &ends[..]].concat());
+    let module = OnnxModule::new(file).unwrap();
+    let x = Tensor::arange(0, 6, 1, crate::DType::F32).unwrap();
+    let vector = |n: i64| Tensor::from(&[n]);
+    let example = Example::new().input("x", &x).input("s", &vector(0)).input("e", &vector(6)).input("t", &vector(1));
+    let traced = record(&module, example.shapes_only()).unwrap();
+    // ONNX Runtime's values: backwards a start before the first index is the first one.
+    let cases: [([i64; 3], &[f32]); 6] = [
+        ([0, 6, 2], &[0.0, 2.0, 4.0]),
+        ([1, i64::MAX, 3], &[1.0, 4.0]),
+        ([-1, i64::MIN, -2], &[5.0, 3.0, 1.0]),
+        ([-20, -1000, -1], &[0.0]),
+        ([4, 1, -1], &[4.0, 3.0, 2.0]),
+        ([4, 1, 1], &[]),
+    ];
+    for (given, expected) in cases {
+        let inputs = [&x, &vector(given[0]), &vector(given[1]), &vector(given[2])].map(|tensor| tensor.to_array().unwrap());
+        assert_eq!(traced.graph().replay(&inputs).unwrap()[0].to_vec::<f32>().unwrap(), expected, "{given:?}");
+        #[cfg(feature = "tract")]
+        assert_eq!(traced.session().unwrap().run(&inputs).unwrap()[0].to_vec::<f32>().unwrap(), expected, "{given:?}");
+    }
+    let zero = [&x, &vector(0), &vector(6), &vector(0)].map(|tensor| tensor.to_array().unwrap());
+    assert_eq!(traced.graph().replay(&zero).unwrap_err().code(), crate::ErrorCode::Argument);
+}
+
+#[test]
 fn a_computed_shape_is_read_anew_in_every_call() {
     let file = model("Reshape", 18, &[("x", 1, &["2", "3", "4"]), ("s", 7, &["2"])]);
     let module = OnnxModule::new(file).unwrap();

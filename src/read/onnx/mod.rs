@@ -15,7 +15,7 @@ pub use extract::extract;
 pub use value::Value;
 
 use crate::array::Array;
-use crate::dim::{Bindings, Dim};
+use crate::dim::{Bindings, Dim, Shape};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Guard, SavedCondition, SavedGuard, guards_of};
 use crate::module::{DynModule, Example, Outputs};
@@ -283,6 +283,12 @@ impl OnnxModule {
         scope
     }
 
+    /// The shape that the file declares of an output, where it does: with the symbols of the inputs.
+    fn declared_shape(&self, info: &ValueInfoProto) -> Option<Shape> {
+        let symbols = self.graph.input.iter().flat_map(value::symbols).collect();
+        Declared::of(info, &symbols, &BTreeMap::new()).ok()?.shape().cloned()
+    }
+
     /// Inputs of the declared types, by name; `None` where a rank or the length of a sequence is not declared.
     pub fn example(&self) -> Option<Example> {
         if let Some(form) = &self.form {
@@ -428,7 +434,9 @@ impl DynModule for OnnxModule {
         let outputs = self.evaluate(&values)?;
         let (names, tensors): (Vec<String>, Vec<Tensor>) =
             self.outputs.iter().zip(outputs).flat_map(|(name, value)| value.named(name)).unzip();
-        Ok(Outputs::from(tensors).with_names(names))
+        let is_flat = tensors.len() == self.graph.output.len();
+        let declared = if is_flat { self.graph.output.iter().map(|info| self.declared_shape(info)).collect() } else { Vec::new() };
+        Ok(Outputs::from(tensors).with_names(names).with_declared(declared))
     }
 
     fn output_names(&self) -> Vec<String> {

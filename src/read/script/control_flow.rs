@@ -51,12 +51,18 @@ impl Interpreter<'_> {
         locals: &mut Locals,
         function: &Arc<FunctionDef>,
     ) -> Result<Flow> {
+        let stored = self.stored_count();
         let mut mutable = MutableValues::of(sorted(locals).into_iter().chain(self.assigned.values().flat_map(BTreeMap::values)))?;
         // What the sides leave shows once they ran; the first run only looks.
         let (mut sides, mut written) = (Vec::new(), BTreeSet::new());
         for block in [then, otherwise] {
             let mut own = locals.clone();
             let ran = crate::ops::cond(condition, || self.straight(block, &mut own, function).map(|()| vec![]), || Ok(vec![]));
+            if self.restore_stored(stored)? {
+                // Now that they are known, they are among what a block may change.
+                mutable.restore(&mutable.changed())?;
+                return self.branch(condition, then, otherwise, locals, function);
+            }
             let changed = mutable.changed();
             if let Err(error) = ran {
                 if !is_raised(&error) {
@@ -123,6 +129,7 @@ impl Interpreter<'_> {
     /// A loop on data or sizes: the names that its body assigns and that were there before, and what it changes in place, are its state. Lists that
     /// it only adds to get what its iterations add, stacked.
     pub(super) fn repeat(&mut self, trips: &Trips, body: &[Statement], locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<()> {
+        let stored = self.stored_count();
         let mut mutable = MutableValues::of(sorted(locals).into_iter().chain(self.assigned.values().flat_map(BTreeMap::values)))?;
         let mut own = locals.clone();
         let now = match trips {
@@ -133,6 +140,10 @@ impl Interpreter<'_> {
             }
         };
         crate::ops::cond(&now, || self.straight(body, &mut own, function).map(|()| vec![]), || Ok(vec![]))?;
+        if self.restore_stored(stored)? {
+            mutable.restore(&mutable.changed())?;
+            return self.repeat(trips, body, locals, function);
+        }
         let written = mutable.changed();
         let held = written.iter().map(|&i| Ok((i, mutable.now(i)?))).collect::<Result<Vec<_>>>()?;
         mutable.restore(&written)?;

@@ -2,13 +2,15 @@
 
 use super::ast::{AstExpr, CallExpr, FunctionDef, Statement, StatementKind, dotted};
 use super::branches::{RAISED, Trips, raises, required};
+use super::objects;
+use super::side_effects::MutableValues;
 use super::{ScriptModule, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{Error, Result, ResultExt};
 use crate::read::aten::{self, AtenOperator, value::Value};
 use crate::tensor::guard::fixed_by_guards;
 use crate::tensor::{Tensor, location, superseded};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
@@ -24,11 +26,15 @@ pub(super) struct Interpreter<'a> {
     pub(super) script: &'a ScriptModule,
     depth: usize,
     iterations: usize,
-    /// What the program assigned to the attributes of its modules, and the containers that it may have changed: there for this call, and for
-    /// no other.
+    /// What the program assigned to the attributes of its modules, and the tensors and containers that it may have changed: there for this call,
+    /// and for no other.
     pub(super) assigned: BTreeMap<usize, BTreeMap<Arc<str>, Value>>,
     /// How often it did.
     pub(super) assignments: usize,
+    /// The attributes that it read as they are stored, with what can be changed in them, and how many there were before.
+    stored: BTreeMap<(usize, Arc<str>), (usize, MutableValues)>,
+    /// Those of them that it assigned to afterwards.
+    replaced: BTreeSet<(usize, Arc<str>)>,
     /// Whether the program takes gradients here, as it may ask: what is fast only without them computes the same.
     is_grad_enabled: bool,
 }
@@ -45,7 +51,38 @@ pub(super) enum Flow {
 
 impl<'a> Interpreter<'a> {
     pub(super) fn new(script: &'a ScriptModule) -> Interpreter<'a> {
-        Interpreter { script, depth: 0, iterations: 0, assigned: BTreeMap::new(), assignments: 0, is_grad_enabled: true }
+        Interpreter {
+            script,
+            depth: 0,
+            iterations: 0,
+            assigned: BTreeMap::new(),
+            assignments: 0,
+            stored: BTreeMap::new(),
+            replaced: BTreeSet::new(),
+            is_grad_enabled: true,
+        }
+    }
+
+    /// The attributes that the program read and has changed since: the next call of the source reads what this one left.
+    pub(super) fn state(&self) -> Vec<String> {
+        let changed = self.stored.iter().filter(|(key, (_, held))| self.replaced.contains(key) || !held.changed().is_empty());
+        changed.map(|((id, name), _)| objects::join(self.script.objects.path(*id), name)).collect()
+    }
+
+    /// How many attributes have been read as they are stored.
+    pub(super) fn stored_count(&self) -> usize {
+        self.stored.len()
+    }
+
+    /// Puts back what was changed in attributes that were not among the first so many to be read; whether there was any.
+    pub(super) fn restore_stored(&mut self, since: usize) -> Result<bool> {
+        let mut found = false;
+        for (_, held) in self.stored.values_mut().filter(|(order, _)| *order >= since) {
+            let changed = held.changed();
+            found |= !changed.is_empty();
+            held.restore(&changed)?;
+        }
+        Ok(found)
     }
 
     /// Calls a function; a method gets its object first.
@@ -257,6 +294,9 @@ impl<'a> Interpreter<'a> {
                     builtin::set_item(&Value::Dict(attributes), &Value::Str(name.clone()), value)?;
                 }
                 Value::Object(id) => {
+                    if self.stored.contains_key(&(id, name.clone())) {
+                        self.replaced.insert((id, name.clone()));
+                    }
                     self.assigned.entry(id).or_default().insert(name.clone(), value);
                     self.assignments += 1;
                 }
@@ -340,7 +380,11 @@ impl<'a> Interpreter<'a> {
                 Some(value) => Ok(value.clone()),
                 None => {
                     let value = self.script.objects.attribute(id, name)?;
-                    if matches!(value, Value::List(_) | Value::Dict(_)) {
+                    if !matches!(value, Value::Object(_)) {
+                        let held = (self.stored.len(), MutableValues::of([&value])?);
+                        self.stored.insert((id, name.into()), held);
+                    }
+                    if matches!(value, Value::List(_) | Value::Dict(_) | Value::Tensor(_) | Value::Complex(_)) {
                         self.assigned.entry(id).or_default().insert(name.into(), value.clone());
                     }
                     Ok(value)

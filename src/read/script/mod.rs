@@ -186,7 +186,8 @@ impl DynModule for ScriptModule {
     fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         let forward = self.program.method(self.objects.class(self.root), "forward")?;
         let arguments = signature::arguments(&forward, inputs, self.example.as_ref())?;
-        let result = interpret::Interpreter::new(self).call(&forward, Some(Value::Object(self.root)), &[], &arguments);
+        let mut interpreter = interpret::Interpreter::new(self);
+        let result = interpreter.call(&forward, Some(Value::Object(self.root)), &[], &arguments);
         // Who misses one operator learns of all.
         let result = result.map_err(|error| match &self.missing {
             Some(missing) if error.code() == ErrorCode::UnknownOperators => missing.clone(),
@@ -198,7 +199,7 @@ impl DynModule for ScriptModule {
             return Err(Error::unsupported("the program returns no tensor"));
         }
         let (paths, tensors): (Vec<String>, Vec<Tensor>) = leaves.into_iter().unzip();
-        Ok(Outputs::from(tensors).with_names(signature::output_names(paths)))
+        Ok(Outputs::from(tensors).with_names(signature::output_names(paths)).with_state(interpreter.state()))
     }
 
     fn input_names(&self) -> Vec<String> {
@@ -233,21 +234,27 @@ fn unknown(name: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::read::sample::{Packed, pack, pickled};
+    use crate::read::sample::{self, Packed, pack, pickled};
     use crate::{DType, ErrorCode, Traced, record};
 
     /// A program of one module without attributes, whose `forward` takes these tensors and has this body.
     fn archive(version: u32, inputs: &[&str], body: &str) -> Result<ScriptModule> {
+        module(version, inputs, body, b"}")
+    }
+
+    /// A program of one module with these attributes; its storage 0 is two zeros of f32.
+    fn module(version: u32, inputs: &[&str], body: &str, attributes: &[u8]) -> Result<ScriptModule> {
         let lines: String = body.lines().map(|line| format!("    {line}\n")).collect();
         let kind = |name: &str| if name.contains(": ") { name.to_string() } else { format!("{name}: Tensor") };
         let inputs: String = inputs.iter().map(|name| format!(",\n    {}", kind(name))).collect();
         let code = format!("class M(Module):\n  def forward(self: __torch__.M{inputs}) -> Tensor:\n{lines}");
-        let object = pickled(b"c__torch__\nM\n)\x81}b");
+        let object = pickled(&[b"c__torch__\nM\n)\x81", attributes, b"b"].concat());
         let entries = [
             Packed::stored("m/data.pkl", &object),
             Packed::stored("m/code/__torch__.py", code.as_bytes()),
             Packed::stored("m/constants.pkl", &pickled(b")")),
             Packed::stored("m/version", version.to_string().as_bytes()),
+            Packed::stored("m/data/0", &[0; 8]),
         ];
         ScriptModule::open(&Archive::open(pack(&entries).into())?)
     }
@@ -455,6 +462,46 @@ mod tests {
         let body = "y = torch.clone(x)\nhead = torch.select(y, 0, 0)\nif bool(torch.gt(torch.sum(x), 0)):\n  _0 = torch.mul_(head, 10.)\n\
                     else:\n  _1 = torch.sub_(y, 1.)\nreturn torch.add(y, head)";
         agrees(body, &[([1.0, 2.0], vec![20.0, 12.0]), ([-1.0, -2.0], vec![-4.0, -5.0])]);
+    }
+
+    /// A module with a buffer of two zeros and an integer 0.
+    fn counter(body: &str) -> ScriptModule {
+        let zeros = sample::tensor(sample::storage("torch.FloatStorage", "0", 2), 0, &[2], &[1]);
+        module(10, &["x"], body, &sample::dict(&[("sum", zeros), ("n", sample::int(0))])).unwrap()
+    }
+
+    #[test]
+    fn what_a_call_writes_to_a_buffer_it_reads_again() {
+        let x = Tensor::from(&[1.0f32, -2.0]);
+        let call = |body: &str| counter(body).forward(std::slice::from_ref(&x)).unwrap()[0].to_vec::<f32>().unwrap();
+        // torch's values; the second line reads the attribute anew.
+        assert_eq!(call("_0 = torch.add_(self.sum, x)\nreturn torch.mul(self.sum, 2.)"), [2.0, -4.0]);
+        assert_eq!(call("_0 = torch.copy_(torch.select(self.sum, 0, 0), torch.select(x, 0, 1))\nreturn self.sum"), [-2.0, 0.0]);
+    }
+
+    #[test]
+    fn a_branch_may_write_to_a_buffer_that_nothing_read_before() {
+        let body = "if bool(torch.gt(torch.sum(x), 0)):\n  _0 = torch.add_(self.sum, x)\nelse:\n  pass\nreturn torch.add(self.sum, 1.)";
+        let (script, inputs) = (counter(body), [[1.0f32, 2.0], [-1.0, -2.0]]);
+        let traced = record(&script, &Tensor::from(&inputs[0])).unwrap();
+        for (x, expected) in inputs.iter().zip([[2.0f32, 3.0], [1.0, 1.0]]) {
+            let x = Tensor::from(x);
+            assert_eq!(script.forward(std::slice::from_ref(&x)).unwrap()[0].to_vec::<f32>().unwrap(), expected);
+            assert_eq!(traced.graph().replay(&[x.to_array().unwrap()]).unwrap()[0].to_vec::<f32>().unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_the_next_call_of_the_source_would_read_is_named() {
+        let state = |body: &str| counter(body).forward(&[Tensor::from(&[1.0f32, 2.0])]).unwrap().state().to_vec();
+        assert_eq!(state("_0 = torch.add_(self.sum, x)\nreturn self.sum"), ["sum"]);
+        assert_eq!(state("self.sum = torch.add(self.sum, x)\nreturn self.sum"), ["sum"]);
+        assert_eq!(state("self.n = torch.add(self.n, 1)\nreturn torch.mul(x, self.n)"), ["n"]);
+        // What is written before it is read is no state, and what is only read neither.
+        assert_eq!(state("self.sum = torch.neg(x)\nreturn torch.mul(self.sum, self.n)"), [""; 0]);
+        let traced = record(&counter("_0 = torch.add_(self.sum, x)\nreturn self.sum"), &Tensor::from(&[1.0f32, 2.0])).unwrap();
+        let note = "the source keeps `sum` from call to call; here every call starts from the stored values";
+        assert!(traced.notes().iter().any(|found| found.to_string() == note), "{:?}", traced.notes());
     }
 
     #[test]

@@ -115,7 +115,8 @@ impl Objects {
     }
 }
 
-fn join(path: &str, name: &str) -> String {
+/// The path of an attribute.
+pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
 }
 

@@ -19,8 +19,8 @@ enum MutableValue {
     Dict(Rc<RefCell<Vec<(Value, Value)>>>, Vec<(Value, Value)>),
 }
 
-/// The mutable values that a block can reach: what it may change for the program around it.
-pub(super) struct MutableValues(Vec<MutableValue>);
+/// The mutable values that a block can reach, what it may change for the program around it; and the addresses of the tensors among them.
+pub(super) struct MutableValues(Vec<MutableValue>, BTreeSet<usize>);
 
 impl MutableValues {
     /// Those that can be reached from these values.
@@ -28,7 +28,7 @@ impl MutableValues {
     /// # Errors
     /// Where a tensor cannot be read.
     pub(super) fn of<'a>(values: impl IntoIterator<Item = &'a Value>) -> Result<MutableValues> {
-        let mut cells = MutableValues(Vec::new());
+        let mut cells = MutableValues(Vec::new(), BTreeSet::new());
         values.into_iter().try_for_each(|value| cells.add(value, 0))?;
         Ok(cells)
     }
@@ -40,7 +40,7 @@ impl MutableValues {
         match value {
             Value::Tensor(view) => {
                 let root = view.root();
-                if !self.0.iter().any(|cell| matches!(cell, MutableValue::Tensor(known, ..) if known.is_same(&root))) {
+                if self.1.insert(root.address()) {
                     self.0.push(MutableValue::Tensor(root.clone(), root.read()?, root.writes()));
                 }
             }
