@@ -22,9 +22,9 @@ pub(super) fn convert(x: &Array, dtype: DType) -> Result<Array> {
         (BF16, F32) => direct::<bf16, f32>(x, bf16::to_f32),
         (F32, BF16) => direct::<f32, bf16>(x, |x| bf16::from_f64(x.into())),
         (I64, F32) => direct::<i64, f32>(x, |x| x as f32),
-        (F32, I64) => direct::<f32, i64>(x, |x| x as i64),
+        (F32, I64) => direct::<f32, i64>(x, |x| long(x.into())),
         (I32, F32) => direct::<i32, f32>(x, |x| i64::from(x) as f32),
-        (F32, I32) => direct::<f32, i32>(x, |x| x as i64 as i32),
+        (F32, I32) => direct::<f32, i32>(x, |x| word(x.into())),
         (U8, F32) => direct::<u8, f32>(x, |x| x.into()),
         (Bool, F32) => direct::<bool, f32>(x, |x| u8::from(x).into()),
         (F32, Bool) => direct::<f32, bool>(x, |x| x != 0.0),
@@ -34,6 +34,11 @@ pub(super) fn convert(x: &Array, dtype: DType) -> Result<Array> {
         (I64, Bool) => direct::<i64, bool>(x, |x| x != 0),
         (U64, F32) => direct::<u64, f32>(x, |x| x as f32),
         (from, U64) if from.is_float() => write(x, &each_dtype!(from, S => reader(x, S::to_f64)?), unsigned),
+        (from, I64) if from.is_float() => write(x, &each_dtype!(from, S => reader(x, S::to_f64)?), long),
+        (from, I32 | I16 | I8 | U16 | U8) if from.is_float() => {
+            let read = each_dtype!(from, S => reader(x, S::to_f64)?);
+            each_dtype!(dtype, T => write(x, &read, |x| T::from_i64(word(x).into())))
+        }
         (from, to) if (from.is_float() || from == U64) && (to.is_float() || from != U64 && to == Bool) => {
             let read = each_dtype!(from, S => reader(x, S::to_f64)?);
             each_dtype!(to, T => write(x, &read, T::from_f64))
@@ -48,6 +53,16 @@ pub(super) fn convert(x: &Array, dtype: DType) -> Result<Array> {
 /// A float as an integer of 64 bits without a sign, truncated towards zero; one that is negative wraps, as it does in i64.
 fn unsigned(x: f64) -> u64 {
     if x < 2f64.powi(63) { x as i64 as u64 } else { x as u64 }
+}
+
+/// A float as an integer of 64 bits, truncated towards zero: the least one where it has none, as torch and ONNX Runtime give on x86.
+fn long(x: f64) -> i64 {
+    if (-2f64.powi(63)..2f64.powi(63)).contains(&x) { x as i64 } else { i64::MIN }
+}
+
+/// As [`long`], of 32 bits. Narrower integers are its lower bits.
+fn word(x: f64) -> i32 {
+    if x > -2f64.powi(31) - 1.0 && x < 2f64.powi(31) { x as i32 } else { i32::MIN }
 }
 
 fn direct<S: Element, T: Element>(x: &Array, convert: impl Fn(S) -> T) -> Result<Array> {
@@ -112,6 +127,12 @@ mod tests {
                 let is_upper = |x: S| (from == DType::U64 && to.is_float() || from.is_float() && to == DType::U64) && x.to_f64() >= 2f64.powi(63);
                 Ok(Array::vector(match from.is_float() && (to == DType::Bool || to.is_float()) {
                     true => elements.map(|x| T::from_f64(x.to_f64())).collect::<Vec<T>>(),
+                    false if from.is_float() && to != DType::U64 => {
+                        let bits = if matches!(to, DType::I64 | DType::U32) { 63 } else { 31 };
+                        // U32 alone is cut out of a saturated integer of 64 bits.
+                        let has = |x: f64| to == DType::U32 || x.trunc() >= -2f64.powi(bits) && x < 2f64.powi(bits);
+                        elements.map(|x| T::from_i64(if has(x.to_f64()) { x.to_i64() } else { -(1i128 << bits) as i64 })).collect()
+                    }
                     false => elements.map(|x| if is_upper(x) { T::from_f64(x.to_f64()) } else { T::from_i64(x.to_i64()) }).collect(),
                 }))
             }))

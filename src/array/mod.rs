@@ -675,5 +675,14 @@ mod tests {
         assert_eq!(x.cast(DType::U8).unwrap().to_i64s().unwrap(), [255, 44, 0]);
         assert_eq!(x.cast(DType::Bool).unwrap().to_i64s().unwrap(), [1, 1, 1]);
         assert_eq!(Array::vector(vec![300i64]).cast(DType::I8).unwrap().to_i64s().unwrap(), [44]);
+        let far = Array::vector(vec![3e9f32, -3e9, f32::NAN, f32::INFINITY, -7.9, 40000.0]);
+        let low = i64::from(i32::MIN);
+        for far in [far.cast(DType::F64).unwrap(), far] {
+            let cast = |dtype| far.cast(dtype).unwrap().to_i64s().unwrap();
+            assert_eq!(cast(DType::I32), [low, low, low, low, -7, 40000]);
+            assert_eq!(cast(DType::I64), [3_000_000_000, -3_000_000_000, i64::MIN, i64::MIN, -7, 40000]);
+            assert_eq!(cast(DType::I16), [0, 0, 0, 0, -7, -25536]);
+            assert_eq!(cast(DType::U8), [0, 0, 0, 0, 249, 64]);
+        }
     }
 }

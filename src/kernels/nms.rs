@@ -72,11 +72,11 @@ impl BoxCorners {
         (self.high[0] - self.low[0]) * (self.high[1] - self.low[1])
     }
 
-    /// Whether two share more than this part of what they cover together. Boxes without an area share nothing.
+    /// Whether two share more than this part of what they cover together. Boxes without an area share nothing, and nothing is never too much.
     fn overlaps(&self, other: &BoxCorners, part: f32) -> bool {
         let side = |axis: usize| (self.high[axis].min(other.high[axis]) - self.low[axis].max(other.low[axis])).max(0.0);
         let common = side(0) * side(1);
-        common / (self.area() + other.area() - common) > part
+        common > 0.0 && common / (self.area() + other.area() - common) > part
     }
 }
 

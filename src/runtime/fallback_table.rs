@@ -22,6 +22,8 @@ type Applies = fn(&NodeContext) -> bool;
 pub(super) struct NodeContext<'a> {
     node: &'a NodeProto,
     uses: &'a Consumers<'a>,
+    /// Of a cast, whether it is of numbers that follow from shapes and constants alone.
+    of_sizes: bool,
     types: Vec<Option<Type>>,
     /// The inputs that are the same at every call.
     constant: Vec<Option<&'a Array>>,
@@ -92,12 +94,15 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("LogSoftmax", always, "takes the logarithm of an underflowed 0"),
     ("ReduceMean", double, "means squares in f32"),
     ("ReduceSum", half, "accumulates f16 in f16"),
+    ("ReduceSum", long, "leaves out the least integer"),
     ("Cast", to_long, "gives 2147483647 for every larger float"),
+    ("Cast", to_word, "gives the greatest integer for every larger float"),
     ("Sqrt", is_squared, SQUARED_ROOT),
     ("Pow", is_squared_root, SQUARED_ROOT),
     ("Cast", of_large_integers, "loses the upper bits of integers without a sign"),
     ("Cast", to_unsigned, "gives 0 for every negative float"),
     ("Resize", double, "interpolates in f32"),
+    ("Resize", half_pixels, "takes the middle of an axis for its first element where one is left"),
     ("Resize", feeds_integers, "rounds more than once, which shows where the result is cut to integers"),
     ("NonMaxSuppression", unlimited, "takes all boxes where no number of them is given, or 0"),
     ("LayerNormalization", double, "rounds its epsilon to f32"),
@@ -344,7 +349,25 @@ fn of_large_integers(node_context: &NodeContext) -> bool {
 fn to_long(node_context: &NodeContext) -> bool {
     let is_long = node_context.node.attribute.iter().any(|attribute| attribute.name == "to" && attribute.i == DataType::Int64 as i64);
     let few = |ty: &Type| ty.rank() == 0 || ty.rank() == 1 && ty.shape[0].fixed().is_some_and(|n| n <= MOST_SIZES);
-    is_long && node_context.types.first().and_then(Option::as_ref).is_some_and(|ty| ty.dtype.is_float() && !few(ty))
+    let is_size = |ty: &Type| few(ty) && node_context.of_sizes;
+    is_long && node_context.types.first().and_then(Option::as_ref).is_some_and(|ty| ty.dtype.is_float() && !is_size(ty))
+}
+
+/// Whether floats become signed integers of 32 bits or fewer.
+fn to_word(node_context: &NodeContext) -> bool {
+    const NARROW: [DataType; 3] = [DataType::Int32, DataType::Int16, DataType::Int8];
+    let is_narrow = |i: i64| NARROW.iter().any(|dtype| *dtype as i64 == i);
+    let is_narrow = node_context.node.attribute.iter().any(|attribute| attribute.name == "to" && is_narrow(attribute.i));
+    is_narrow && node_context.dtype(0).is_some_and(DType::is_float)
+}
+
+/// Whether one element may be left of an axis that is resized by the rule of torch's half pixels.
+fn half_pixels(node_context: &NodeContext) -> bool {
+    node_context.string("coordinate_transformation_mode") == b"pytorch_half_pixel"
+}
+
+fn long(node_context: &NodeContext) -> bool {
+    node_context.dtype(0) == Some(DType::I64)
 }
 
 /// The most sizes that a model computes as one vector.
@@ -498,8 +521,10 @@ pub(super) fn for_tract(model: &Model, rows: &[FallbackRow], operators: &OpRegis
                 // Without a value tract makes f64.
                 node.attribute.push(fallback_op::zero_value()?);
             }
+            let of_sizes = node.op_type == "Cast" && node.input.iter().all(|name| size_values.of(name, &mut BTreeSet::new()));
             let node_context = NodeContext {
                 node,
+                of_sizes,
                 uses: &uses,
                 types: node.input.iter().map(|name| types.get(name.as_str()).cloned()).collect(),
                 constant: node.input.iter().map(|name| constants.get(name.as_str()).copied()).collect(),

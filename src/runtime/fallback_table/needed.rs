@@ -92,6 +92,32 @@ const CASES: &[Case] = &[
         write: |builder, x| builder.node("Cast", x).int("to", 7),
     },
     Case {
+        row: ("Cast", "gives the greatest integer for every larger float"),
+        given: &[(F32, &[2, 2], &[4e9, -1e12, 1.0, 2.5])],
+        types: &[(I32, &[2, 2])],
+        write: |builder, x| builder.node("Cast", x).int("to", 6),
+    },
+    Case {
+        row: ("ReduceSum", "leaves out the least integer"),
+        given: &[(I64, &[3], &[-9_223_372_036_854_775_808.0, 1.0, 2.0])],
+        types: &[(I64, &[1])],
+        write: |builder, x| {
+            let axes = builder.ints(&[0]);
+            builder.node("ReduceSum", &[x[0].clone(), axes])
+        },
+    },
+    Case {
+        row: ("Resize", "takes the middle of an axis for its first element where one is left"),
+        given: &[(F32, &[1, 1, 1, 4], &[1.0, 2.0, 4.0, 8.0])],
+        types: &[(F32, &[1, 1, 1, 1])],
+        write: |builder, x| {
+            let sizes = builder.ints(&[1, 1, 1, 1]);
+            let absent = Name::default();
+            let node = builder.node("Resize", &[x[0].clone(), absent.clone(), absent, sizes]).string("mode", "cubic");
+            node.string("coordinate_transformation_mode", "pytorch_half_pixel")
+        },
+    },
+    Case {
         row: ("NonMaxSuppression", "takes all boxes where no number of them is given, or 0"),
         given: &[(F32, &[1, 2, 4], &[0.0, 0.0, 1.0, 1.0, 0.0, 2.0, 1.0, 3.0]), (F32, &[1, 1, 2], &[0.5, 0.25])],
         types: &[(I64, &[0, 3])],
