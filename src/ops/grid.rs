@@ -120,6 +120,13 @@ impl Tensor {
             return Err(Error::shape(format!("affine_grid: theta {} does not fit {} sizes", self.ty(), shape.len())));
         }
         let spatial = &shape[2..];
+        if !self.dtype().is_float() {
+            let shape: Vec<Dim> = std::iter::once(self.dim(0)?).chain(spatial.iter().cloned()).chain([Dim::from(axes)]).collect();
+            return match shape.iter().any(|n| *n == 0) {
+                true => Tensor::zeros(&shape, self.dtype()),
+                false => Err(DType::not_taken(self.dtype())),
+            };
+        }
         let mut columns = Vec::new();
         // x, the last axis, comes first; ones come last.
         for (axis, n) in spatial.iter().enumerate().rev() {
@@ -149,7 +156,8 @@ fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: GridPadding, c
         return Err(Error::shape(format!("grid {} does not fit volume {}", grid.ty(), x.ty())));
     }
     let spatial = x.shape()[2..].to_vec();
-    let mut reads: Vec<(Tensor, Tensor)> = Vec::new();
+    // For each neighbour its position, its weight, and whether it is inside.
+    let mut reads: Vec<[Tensor; 3]> = Vec::new();
     for (axis, n) in spatial.iter().enumerate() {
         let count = Tensor::from_dim(n).cast(x.dtype())?;
         let last = count.sub(1.0)?;
@@ -157,7 +165,8 @@ fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: GridPadding, c
         let at = if corners { g.add(1.0)?.div(2.0)?.mul(&last)? } else { g.add(1.0)?.mul(&count)?.sub(1.0)?.div(2.0)? };
         let at = match outside {
             GridPadding::Zeros => at,
-            GridPadding::Border => at.maximum(0.0)?.minimum(&last)?,
+            // What is no number is the last position to torch.
+            GridPadding::Border => at.is_nan()?.where_(&last, &at.maximum(0.0)?.minimum(&last)?)?,
             GridPadding::Reflection => {
                 // Of one element there is nothing to reflect.
                 let (low, span) = if corners { (0.0, last.maximum(1.0)?) } else { (-0.5, count.clone()) };
@@ -165,7 +174,8 @@ fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: GridPadding, c
                 let flips = distance.div(&span)?.floor()?;
                 let rest = distance.sub(flips.mul(&span)?)?;
                 let even = flips.remainder(2.0)?.eq(0.0)?;
-                even.where_(&rest.add(low)?, &span.sub(&rest)?.add(low)?)?.maximum(0.0)?.minimum(&last)?
+                let mirrored = even.where_(&rest.add(low)?, &span.sub(&rest)?.add(low)?)?.maximum(0.0)?.minimum(&last)?;
+                at.is_finite()?.where_(&mirrored, &last)?
             }
         };
         let taps = if sampling == Sampling::Nearest {
@@ -176,25 +186,29 @@ fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: GridPadding, c
             vec![(low.clone(), high.sub(&at)?), (high, at.sub(&low)?)]
         };
         let taps = taps.into_iter().map(|(position, weight)| {
-            let seen = position.ge(0.0)?.logical_and(position.le(&last)?)?.cast(x.dtype())?;
-            Ok((position.maximum(0.0)?.minimum(&last)?.cast(DType::I64)?, weight.mul(seen)?))
+            let seen = position.ge(0.0)?.logical_and(position.le(&last)?)?;
+            Ok([seen.where_(&position, &Tensor::zeros((), x.dtype())?)?.cast(DType::I64)?, weight, seen])
         });
         let taps = taps.collect::<Result<Vec<_>>>()?;
         reads = if axis == 0 {
             taps
         } else {
-            let pair =
-                |(offset, weight): &(Tensor, Tensor), (position, w): &(Tensor, Tensor)| Ok((offset.mul(n)?.add(position)?, weight.mul(w)?));
+            let pair = |[offset, weight, seen]: &[Tensor; 3], [position, w, is_inside]: &[Tensor; 3]| {
+                Ok([offset.mul(n)?.add(position)?, weight.mul(w)?, seen.logical_and(is_inside)?])
+            };
             reads.iter().flat_map(|read| taps.iter().map(move |tap| pair(read, tap))).collect::<Result<_>>()?
         };
     }
     let flat = x.flatten(2, -1)?;
     let shape: Vec<Dim> = x.shape()[..2].iter().chain(&grid.shape()[1..4]).cloned().collect();
     let mut sum: Option<Tensor> = None;
-    for (offset, weight) in reads {
-        let positions = offset.flatten(1, -1)?.unsqueeze(1)?;
+    let nothing = Tensor::zeros((), x.dtype())?;
+    for read in reads {
+        let [positions, weight, seen] = [0, 1, 2].map(|i| read[i].flatten(1, -1)?.unsqueeze(1));
+        let (positions, weight, seen) = (positions?, weight?, seen?);
         let wide: Vec<Dim> = vec![x.dim(0)?, x.dim(1)?, positions.dim(2)?];
-        let term = flat.gather(2, &positions.expand(&wide)?)?.mul(weight.flatten(1, -1)?.unsqueeze(1)?)?;
+        // What is outside adds nothing, also where the pixel that stands for it is infinite.
+        let term = seen.where_(&flat.gather(2, &positions.expand(&wide)?)?.mul(&weight)?, &nothing)?;
         sum = Some(sum.map_or(Ok(term.clone()), |sum| sum.add(&term))?);
     }
     sum.ok_or_else(|| Error::internal("a volume without spatial axes"))?.reshape(&shape)

@@ -364,6 +364,9 @@ impl Tensor {
     pub fn adaptive_max_pool_indices(&self, out: impl Into<Shape>) -> Result<(Tensor, Tensor)> {
         let out = out.into();
         let front = self.adaptive_front(&out)?;
+        if let Some(shape) = self.no_regions(front, &out) {
+            return Ok((Tensor::zeros(&shape, self.dtype())?, Tensor::zeros(&shape, DType::I64)?));
+        }
         let table = |(length, count): (&Dim, &Dim)| Ok(regions(length, count)?.0);
         let tables = self.shape()[front..].iter().zip(out.iter()).map(table).collect::<Result<Vec<_>>>()?;
         self.largest_of_regions(&tables)
@@ -399,10 +402,16 @@ impl Tensor {
     fn adaptive_front(&self, out: &Shape) -> Result<usize> {
         let front = self.rank().checked_sub(out.len());
         let front = front.ok_or_else(|| Error::shape(format!("adaptive pooling: {} output sizes for {}", out.len(), self.ty())))?;
-        match self.shape()[front..].iter().zip(out.iter()).find(|(n, count)| **n == 0 || count.example().is_some_and(|count| count < 1)) {
+        match self.shape()[front..].iter().zip(out.iter()).find(|(n, count)| **n == 0 || count.example().is_some_and(|count| count < 0)) {
             Some((n, count)) => Err(Error::shape(format!("adaptive pooling: output size {count} for an axis of size {n}"))),
             None => Ok(front),
         }
+    }
+
+    /// The shape of the result where it has no element.
+    fn no_regions(&self, front: usize, out: &Shape) -> Option<Vec<Dim>> {
+        let shape: Vec<Dim> = self.shape()[..front].iter().chain(out.iter()).cloned().collect();
+        shape.iter().any(|n| *n == 0).then_some(shape)
     }
 
     /// The mean of each window over the last axes; the padding counts as zeros where `count_pad` says so.
@@ -455,6 +464,9 @@ impl Tensor {
         pool: impl Fn(&Tensor, &[usize], Window) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let first = self.adaptive_front(out)?;
+        if let Some(shape) = self.no_regions(first, out) {
+            return Tensor::zeros(&shape, self.dtype());
+        }
         if out.is_empty() {
             return Ok(self.clone());
         }

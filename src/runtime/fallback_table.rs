@@ -22,7 +22,7 @@ type Applies = fn(&NodeContext) -> bool;
 pub(super) struct NodeContext<'a> {
     node: &'a NodeProto,
     uses: &'a Consumers<'a>,
-    /// Of a cast, whether it is of numbers that follow from shapes and constants alone.
+    /// Of a cast, whether it is of values that follow from shapes and constants alone.
     of_sizes: bool,
     types: Vec<Option<Type>>,
     /// The inputs that are the same at every call.

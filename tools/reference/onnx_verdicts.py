@@ -166,11 +166,34 @@ def has_doubles(case):
     return any(array.dtype == np.float64 for array in case.arrays())
 
 
+def flattens_scalar(case):
+    """Whether an axis of a scalar is asked for, which shows only when the graph runs."""
+    return any(n.op_type == "Flatten" and next((a.i for a in n.attribute if a.name == "axis"), 1) != 0 for n in case.model.graph.node) and case.values_of_rank(0)
+
+
+def is_half(case):
+    return narrowest(case) == TensorProto.FLOAT16
+
+
+def roots_of_rounding(case):
+    return any(n.op_type in ("Sqrt", "Log", "Reciprocal") for n in case.model.graph.node)
+
+
+def has_part_of_pixel(case):
+    """Whether an axis is resized by its corners to a size that its scale does not give exactly."""
+    return attribute(case, "coordinate_transformation_mode", "half_pixel") == "align_corners"
+
+
+def halves_to_one(case):
+    return attribute(case, "coordinate_transformation_mode", "half_pixel") == "pytorch_half_pixel"
+
+
 # Of which cases ONNX Runtime has no kernel and onnx.reference no say, and why.
 OPEN = [
     (lambda case: case.op == "BatchNormalization" and case.has_empty(), "the statistics of nothing are undefined"),
     (same_with_dilation, "onnx.reference pads as if the windows had no gaps; ONNX Runtime does, too, and gives another size than the standard infers"),
     (lambda case: case.op == "MaxPool" and has_nan(case), "ONNX Runtime's pools and onnx.reference ignore NaN, ONNX Runtime's ReduceMax gives it; the standard does not say"),
+    (flattens_scalar, "a scalar has no axis to flatten from"),
     (of_integers("Erf"), "onnx.reference takes the function of integers in f32 and cuts its value, which may be rounded up to 1"),
 ]
 
@@ -210,6 +233,14 @@ RIGHT = [
     ("MaxPool", lambda case: len(node(case).output) == 2, "runtime", "indices count over the whole tensor; onnx.reference's along one line"),
     ("QuantizeLinear", divides_by_zero, "neither", "a division by a scale of 0 is undefined"),
     ("Shrink", lambda case: case.is_integer(), "neither", "in which type integers are shifted is not said"),
+    ("LogSoftmax", is_half, "runtime", "onnx.reference takes the logarithm of a softmax that has underflowed"),
+    ("LogSoftmax", has_nan, "reference", "ONNX Runtime's maximum of doubles skips NaN"),
+    ("ReduceLogSumExp", of_integers("ReduceLogSumExp"), "neither", "ONNX Runtime rounds every power to an integer; how is not said"),
+    ("ReduceLogSumExp", has_nan, "reference", "ONNX Runtime gives a maximum that is infinite, also beside NaN"),
+    ("ReduceL1", squares_overflow, "neither", "what an integer becomes that its type has not is not said"),
+    ("DFT", roots_of_rounding, "neither", "a root of what rounding leaves is rounding"),
+    ("Resize", has_part_of_pixel, "reference", "the standard's tests take the size times the scale for the resized size, ONNX Runtime the whole number below"),
+    ("Resize", halves_to_one, "runtime", "where one element is left its position is 0; onnx.reference takes -0.5"),
 ]
 
 

@@ -18,12 +18,12 @@ pub(super) const ROWS: &[Row] = &[
     one("linalg_inv(Tensor A) -> Tensor", |a| a.tensor("A")?.inverse()),
     tuple("linalg_inv_ex(Tensor A, *, bool check_errors=False) -> (Tensor inverse, Tensor info)", |a| {
         let x = a.tensor("A")?;
-        Ok(vec![x.inverse()?, no_errors(&x)?])
+        Ok(vec![x.inverse()?, zero_pivot(&x.lu_factor()?.0)?])
     }),
     one("linalg_solve(Tensor A, Tensor B, *, bool left=True) -> Tensor", |a| a.tensor("A")?.solve(&a.tensor("B")?, a.flag("left")?)),
     tuple("linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> (Tensor result, Tensor info)", |a| {
         let x = a.tensor("A")?;
-        Ok(vec![x.solve(&a.tensor("B")?, a.flag("left")?)?, no_errors(&x)?])
+        Ok(vec![x.solve(&a.tensor("B")?, a.flag("left")?)?, zero_pivot(&x.lu_factor()?.0)?])
     }),
     tuple("linalg_lu(Tensor A, *, bool pivot=True) -> (Tensor P, Tensor L, Tensor U)", |a| {
         a.tensor("A")?.lu().map(|(p, l, u)| vec![p, l, u])
@@ -33,11 +33,13 @@ pub(super) const ROWS: &[Row] = &[
     }),
     tuple("linalg_lu_factor_ex(Tensor A, *, bool pivot=True, bool check_errors=False) -> (Tensor LU, Tensor pivots, Tensor info)", |a| {
         let (packed, pivots) = a.tensor("A")?.lu_factor()?;
-        Ok(vec![packed, pivots, no_errors(&a.tensor("A")?)?])
+        let info = zero_pivot(&packed)?;
+        Ok(vec![packed, pivots, info])
     }),
     tuple("_lu_with_info(Tensor self, bool pivot=True, bool check_errors=True) -> (Tensor LU, Tensor pivots, Tensor info)", |a| {
         let (packed, pivots) = a.tensor("self")?.lu_factor()?;
-        Ok(vec![packed, pivots, no_errors(&a.tensor("self")?)?])
+        let info = zero_pivot(&packed)?;
+        Ok(vec![packed, pivots, info])
     }),
     one("linalg_lu_solve(Tensor LU, Tensor pivots, Tensor B, *, bool left=True, bool adjoint=False) -> Tensor", |a| {
         a.tensor("LU")?.lu_solve(&a.tensor("pivots")?, &a.tensor("B")?, a.flag("left")?, a.flag("adjoint")?)
@@ -187,6 +189,16 @@ fn named_norm(name: Option<&str>) -> Result<MatrixNorm> {
 fn typed(a: &Args) -> Result<Tensor> {
     let x = a.tensor("self")?;
     a.opt_dtype("dtype")?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))
+}
+
+/// The position, from 1, of the first pivot that is 0, and 0 where there is none: LAPACK's info of a factored matrix.
+fn zero_pivot(packed: &Tensor) -> Result<Tensor> {
+    let is_zero = packed.diagonal(0, -2, -1)?.eq(0.0)?;
+    if is_zero.dim(-1)? == 0 {
+        return no_errors(packed);
+    }
+    let (found, first) = (is_zero.any(-1, false)?, is_zero.cast(DType::I32)?.argmax(Some(-1), false)?);
+    found.where_(&first.add(1i64)?.cast(DType::I32)?, &Tensor::zeros((), DType::I32)?)
 }
 
 /// LAPACK's status, zero for each matrix: what went wrong shows in the values.

@@ -21,15 +21,8 @@ pub(super) const ROWS: &[Row] = &[
                 _ => {
                     update(a, &x, a.float("momentum")?)?;
                     let y = x.batch_norm_by_itself(scale.as_ref(), bias.as_ref(), a.float("eps")?)?;
-                    if a.float("eps")? != 0.0 {
-                        return Ok(y);
-                    }
-                    // Without an epsilon torch takes what does not vary for its mean.
                     let axes: Vec<i64> = (0..x.rank() as i64).filter(|&axis| axis != 1).collect();
-                    let is_constant = x.amax(axes.as_slice(), true)?.eq(x.amin(axes.as_slice(), true)?)?;
-                    let bias = bias.map_or_else(|| Tensor::zeros([1], y.dtype()), |bias| bias.cast(y.dtype()))?;
-                    let across = vec![-1i64].into_iter().chain(vec![1; x.rank().saturating_sub(2)]).collect::<Vec<i64>>();
-                    is_constant.where_(&bias.reshape(across)?, &y)
+                    if a.float("eps")? == 0.0 { constants_at_mean(&x, y, bias, &axes) } else { Ok(y) }
                 }
             }
         },
@@ -62,7 +55,11 @@ pub(super) const ROWS: &[Row] = &[
             let (x, weight, bias) = (a.tensor("input")?, a.opt_tensor("weight")?, a.opt_tensor("bias")?);
             match (a.flag("use_input_stats")?, a.opt_tensor("running_mean")?, a.opt_tensor("running_var")?) {
                 (false, Some(mean), Some(var)) => x.batch_norm(weight.as_ref(), bias.as_ref(), &mean, &var, a.float("eps")?),
-                _ => x.instance_norm(weight.as_ref(), bias.as_ref(), a.float("eps")?),
+                _ => {
+                    let y = x.instance_norm(weight.as_ref(), bias.as_ref(), a.float("eps")?)?;
+                    let axes: Vec<i64> = (2..x.rank() as i64).collect();
+                    if a.float("eps")? == 0.0 { constants_at_mean(&x, y, bias, &axes) } else { Ok(y) }
+                }
             }
         },
     ),
@@ -176,6 +173,14 @@ pub(super) const ROWS: &[Row] = &[
         },
     ),
 ];
+
+/// What is normalised over these axes without an epsilon: torch takes what does not vary for its mean.
+fn constants_at_mean(x: &Tensor, y: Tensor, bias: Option<Tensor>, axes: &[i64]) -> Result<Tensor> {
+    let is_constant = x.amax(axes, true)?.eq(x.amin(axes, true)?)?;
+    let bias = bias.map_or_else(|| Tensor::zeros([1], y.dtype()), |bias| bias.cast(y.dtype()))?;
+    let across: Vec<i64> = std::iter::once(-1).chain(vec![1; x.rank().saturating_sub(2)]).collect();
+    is_constant.where_(&bias.reshape(across)?, &y)
+}
 
 /// What is added to a mean of squares: the rounding of the dtype where torch is told nothing.
 fn least(x: &Tensor, epsilon: Option<f64>) -> f64 {

@@ -134,11 +134,17 @@ fn search_sorted(a: &Args) -> Result<Tensor> {
         None => row,
     };
     let right = a.flag("right")? || a.opt_str("side")? == Some("right");
-    narrowed(a, row.searchsorted(&values, right)?)
+    narrowed(a, searched(&row, &values, right)?)
 }
 
 fn bucketize(a: &Args) -> Result<Tensor> {
-    narrowed(a, a.tensor("boundaries")?.searchsorted(&a.tensor("self")?, a.flag("right")?)?)
+    narrowed(a, searched(&a.tensor("boundaries")?, &a.tensor("self")?, a.flag("right")?)?)
+}
+
+/// Both are compared in the dtype of operations on them: a number wraps to that of narrow integers.
+fn searched(row: &Tensor, values: &Tensor, right: bool) -> Result<Tensor> {
+    let dtype = DType::result(&[(row.dtype(), row.strength()), (values.dtype(), values.strength())])?;
+    row.cast(dtype)?.searchsorted(&values.cast(dtype)?, right)
 }
 
 /// Positions in the dtype that is asked for.
