@@ -9,6 +9,7 @@ use super::window::Window;
 use crate::array::count;
 use crate::error::{Error, Result};
 use pulp::{Arch, Simd, WithSimd};
+use smallvec::{SmallVec, smallvec};
 
 /// Elements of a task that are worth a thread of their own.
 pub(super) const GRAIN: usize = 1 << 13;
@@ -73,14 +74,18 @@ impl ChannelsLastPool {
         let length = positions[axes] * channels;
         let parallel = threads() > 1 && out.len().saturating_mul(self.kernel.iter().product()) > 2 * GRAIN;
         write_lines(out, length, parallel, |first, out| {
+            let mut merged = Vec::new();
             for (line, out) in (first..).zip(out.chunks_exact_mut(length)) {
                 let position = unravel(line, &positions[..axes]);
-                Arch::new().dispatch(PoolLine { pool: self, position, spatial, channels, x, out });
+                Arch::new().dispatch(PoolLine { pool: self, position, spatial, channels, x, merged: &mut merged, out });
             }
         });
         Ok(())
     }
 }
+
+/// Where the elements of a small window lie.
+type Offsets = SmallVec<[usize; 16]>;
 
 /// The results of a pool along the last axis.
 struct PoolLine<'a> {
@@ -90,6 +95,8 @@ struct PoolLine<'a> {
     spatial: &'a [usize],
     channels: usize,
     x: &'a [f32],
+    /// Room for a line of the images.
+    merged: &'a mut Vec<f32>,
     out: &'a mut [f32],
 }
 
@@ -98,16 +105,26 @@ impl WithSimd for PoolLine<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let PoolLine { pool, position, spatial, channels, x, out } = self;
+        let PoolLine { pool, position, spatial, channels, x, merged, out } = self;
         let last = spatial.len() - 1;
         let (window, taps, length) = (&pool.window, pool.kernel[last], spatial[last]);
         let (stride, dilation, pad) = (window.strides[last], window.dilations[last], window.pads_begin[last]);
-        let lines: Vec<usize> = window.lines(&pool.kernel, &position, spatial).map(|(_, line)| line * length * channels).collect();
+        let mut lines: Offsets = window.lines(&pool.kernel, &position, spatial).map(|(_, line)| line * length * channels).collect();
         let combination = if pool.pooling == Pooling::Max { Combination::Largest } else { Combination::Sum };
+        let x = match combination {
+            // The channels of a position fill no vector, those of a line do. In which order the largest is sought does not show.
+            Combination::Largest if channels < S::F32_LANES && lines.len() > 1 => {
+                merged.resize(length * channels, 0.0);
+                Position { combination, seen: &lines, shift: 0, x, out: merged }.with_simd(simd);
+                lines = smallvec![0];
+                merged
+            }
+            _ => x,
+        };
         let all = pool.kernel.iter().product::<usize>();
         // What a window sees that begins at the first element of the line; those that hang over an end see less.
-        let whole: Vec<usize> = lines.iter().flat_map(|line| (0..taps).map(move |tap| line + tap * dilation * channels)).collect();
-        let mut cut = Vec::with_capacity(all);
+        let whole: Offsets = lines.iter().flat_map(|line| (0..taps).map(move |tap| line + tap * dilation * channels)).collect();
+        let mut cut = Offsets::new();
         for (step, out) in out.chunks_exact_mut(channels).enumerate() {
             let begin = (step * stride).checked_sub(pad).filter(|begin| begin + taps.saturating_sub(1) * dilation < length);
             let (seen, shift) = match begin {

@@ -57,6 +57,8 @@ mod take;
 pub mod threads;
 pub mod vector;
 mod window;
+#[cfg(feature = "tract")]
+mod winograd;
 
 #[cfg(test)]
 mod tests {

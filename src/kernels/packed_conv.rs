@@ -8,10 +8,12 @@ use super::packed_gemm::{Ends, Finish, Left, Panels, Segment, segments};
 use super::take::{advance, unravel};
 use super::threads::threads;
 use super::window::Window;
+use super::winograd::{FinishRun, Images, Winograd};
 use crate::array::count;
 use crate::error::{Error, Result};
-use ndarray::{ArrayViewMut2, Axis, s};
+use ndarray::{ArrayView3, ArrayViewMut2, Axis, s};
 use std::cell::RefCell;
+use std::sync::OnceLock;
 
 /// Elements of a task that are worth a thread of their own.
 const GRAIN: usize = 1 << 13;
@@ -40,6 +42,8 @@ enum PackedWeights {
     Dense(Vec<Panels>),
     /// One filter a channel: tap by tap, channels fastest.
     Depthwise(Vec<f32>),
+    /// Transformed, and as matrices as well once a result was not finite.
+    Winograd(Winograd, OnceLock<Vec<Panels>>),
 }
 
 /// The least channels and filters of a group that a product is worth.
@@ -54,7 +58,8 @@ impl PackedConv {
         fits && (groups == 1 || channels == 1 && each == 1 || channels >= LEAST && each >= LEAST)
     }
 
-    /// Lays filters out, of shape (out, in / groups, kernel …) and in row-major order.
+    /// Lays filters out, of shape (out, in / groups, kernel …) and in row-major order. The way depends on the spatial sizes of the results, where they are
+    /// known: `steps`.
     ///
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where they are of a kind that is not [laid out](PackedConv::suits) or the bias does not fit,
@@ -65,6 +70,7 @@ impl PackedConv {
         window: Window,
         groups: usize,
         activation: Option<FusedActivation>,
+        steps: Option<&[usize]>,
     ) -> Result<PackedConv> {
         let (shape, values) = filters;
         let misfit = || Error::shape(format!("filters of shape {shape:?} in {groups} groups are not laid out"));
@@ -75,20 +81,29 @@ impl PackedConv {
         let (taps, each) = (kernel.iter().product::<usize>(), out / groups);
         let weights = PackedWeights::Depthwise(Vec::new());
         let conv = PackedConv { window, kernel: kernel.to_vec(), groups, channels, filters: each, weights, bias, activation };
-        let together = conv.together();
-        let parts = segments((0..taps / together).map(|_| 0), together * channels);
-        let by_tap = ndarray::ArrayView3::from_shape((out, channels, taps), values).map_err(|_| misfit())?;
-        let weights = if groups > 1 && channels == 1 {
-            PackedWeights::Depthwise(by_tap.permuted_axes([2, 1, 0]).iter().copied().collect())
-        } else {
-            let matrix = |group: usize| {
-                let filters = by_tap.slice(s![group * each..(group + 1) * each, .., ..]).permuted_axes([2, 1, 0]);
-                let matrix = filters.as_standard_layout();
-                Panels::for_segments(matrix.view().into_shape_with_order((taps * channels, each)).map_err(|_| misfit())?, &parts)
-            };
-            PackedWeights::Dense((0..groups).map(matrix).collect::<Result<_>>()?)
+        let by_tap = ArrayView3::from_shape((out, channels, taps), values).map_err(|_| misfit())?;
+        let is_fast = groups == 1 && steps.is_some_and(|steps| Winograd::suits(kernel, &conv.window, channels, out, steps));
+        let winograd = if is_fast { Winograd::new(by_tap)? } else { None };
+        let weights = match winograd {
+            Some(winograd) => PackedWeights::Winograd(winograd, OnceLock::new()),
+            None if groups > 1 && channels == 1 => PackedWeights::Depthwise(by_tap.permuted_axes([2, 1, 0]).iter().copied().collect()),
+            None => PackedWeights::Dense(conv.matrices(by_tap)?),
         };
         Ok(PackedConv { weights, ..conv })
+    }
+
+    /// Filters of shape (out, in / groups, taps) as a matrix a group.
+    fn matrices(&self, filters: ArrayView3<f32>) -> Result<Vec<Panels>> {
+        let (_, channels, taps) = filters.dim();
+        let together = self.together();
+        let parts = segments((0..taps / together).map(|_| 0), together * channels);
+        let matrix = |group: usize| {
+            let filters = filters.slice(s![group * self.filters..(group + 1) * self.filters, .., ..]).permuted_axes([2, 1, 0]);
+            let matrix = filters.as_standard_layout();
+            let matrix = matrix.view().into_shape_with_order((taps * channels, self.filters));
+            Panels::for_segments(matrix.map_err(|error| Error::internal(error.to_string()))?, &parts)
+        };
+        (0..self.groups).map(matrix).collect()
     }
 
     /// The sizes of the filters.
@@ -139,8 +154,37 @@ impl PackedConv {
         match &self.weights {
             PackedWeights::Depthwise(weights) => self.depthwise(weights, &PaddedImages::new(self, spatial, steps), x, added, out),
             PackedWeights::Dense(panels) => self.dense(panels, &PaddedImages::new(self, spatial, steps), x, added, out)?,
+            PackedWeights::Winograd(winograd, panels) => {
+                if !self.winograd(winograd, (spatial, steps), x, added, out) {
+                    let panels = match panels.get() {
+                        Some(panels) => panels,
+                        None => {
+                            let made = self.matrices(winograd.filters().view())?;
+                            panels.get_or_init(|| made)
+                        }
+                    };
+                    self.dense(panels, &PaddedImages::new(self, spatial, steps), x, added, out)?;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// The convolution by transformed filters; false where a result is infinite or NaN.
+    fn winograd(
+        &self,
+        winograd: &Winograd,
+        (spatial, steps): (&[usize], &[usize]),
+        x: &[f32],
+        added: Option<&[f32]>,
+        out: &mut [f32],
+    ) -> bool {
+        let two = |sizes: &[usize]| [sizes[0], sizes[1]];
+        let images = Images { values: x, spatial: two(spatial), pads: two(&self.window.pads_begin), steps: two(steps) };
+        let finish = |first: usize, sums: &mut [f32]| self.finish_slice(added.map(|added| &added[first..]), sums);
+        let finish: Option<FinishRun> = if self.is_unfinished(added.is_some()) { Some(&finish) } else { None };
+        let ends = Ends { bias: self.bias.as_deref(), bounds: self.bounds(added.is_some()) };
+        winograd.run(images, ends, finish, out)
     }
 
     /// Taps that lie together: those along the last axis, where no gap and no other group's channel lies between them.

@@ -1,7 +1,7 @@
 //! Products with a matrix that stays: it is laid out once, so that each of them reads it from front to back.
 
 use super::fused_activation::{FusedActivation, between_vectors};
-use super::threads::{run_halves, threads};
+use super::threads::{run_items, threads};
 use crate::array::room;
 use crate::error::{Error, Result};
 use bytemuck::{Pod, Zeroable};
@@ -16,6 +16,11 @@ const DEPTH: usize = 768;
 const HEIGHT: usize = 32 * ROWS;
 /// Multiplications that are worth a thread of their own.
 const GRAIN: usize = 1 << 18;
+/// The most tasks for each thread.
+const TASKS: usize = 4;
+/// How many times as large as both other sides a matrix may be that every thread reads as a whole. They then divide the rows, as the kernels before and
+/// behind a product divide lines: what a thread reads is what it wrote, and lies in its cache.
+const READ_TWICE: usize = 10;
 
 /// Sixteen elements that a core reads at once.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -123,7 +128,39 @@ impl Panels {
         debug_assert!(blocks(a.segments).map(|block| block.1).eq(self.blocks.iter().copied()), "panels for other segments");
         assert!(k > 0 && k == self.rows && c.dim() == (a.count, self.columns), "the sides of a product do not fit");
         let part = Part { panels: self, first: 0, columns: self.columns, ends };
-        divided(Block { a, first: 0, part, finish, c }, 2 * threads());
+        divided(Block { a, first: 0, part, finish, c });
+    }
+
+    /// C ← A·B on this thread, of matrices whose elements lie together.
+    ///
+    /// # Panics
+    /// Where the sides do not fit.
+    pub fn multiply_alone(&self, a: &[f32], c: &mut [f32]) {
+        let starts = |first: usize, starts: &mut [usize]| (first..).zip(starts).for_each(|(row, start)| *start = row * self.rows);
+        let m = a.len() / self.rows.max(1);
+        let left = Left { values: a, count: m, starts: &starts, segments: &segments([0], self.rows) };
+        let c = ArrayViewMut2::from_shape((m, self.columns), c).expect("the sides of a product fit");
+        let part = Part { panels: self, first: 0, columns: self.columns, ends: Ends { bias: None, bounds: None } };
+        Arch::new().dispatch(Block { a: left, first: 0, part, finish: None, c });
+    }
+
+    /// An element of the matrix.
+    ///
+    /// # Panics
+    /// Where it has none there.
+    pub fn element(&self, row: usize, column: usize) -> f32 {
+        assert!(row < self.rows && column < self.columns, "an element outside of the matrix");
+        let (mut start, mut row) = (0, row);
+        let mut depths = self.blocks.iter();
+        let depth = loop {
+            match depths.next() {
+                Some(&depth) if row >= depth => (start, row) = (start + depth, row - depth),
+                depth => break depth.copied().unwrap_or(0),
+            }
+        };
+        let (padded, panel) = (self.columns.next_multiple_of(self.lanes), column / self.width());
+        let width = self.width().min(padded - panel * self.width());
+        self.values()[start * padded + panel * self.width() * depth + row * width + column % self.width()]
     }
 
     /// The columns of a panel.
@@ -237,14 +274,48 @@ struct Block<'a, 'c> {
 }
 
 impl<'a, 'c> Block<'a, 'c> {
-    /// Where the longer side is halved; `None` where that is not worth it.
-    fn middle(&self) -> Option<(Axis, usize)> {
-        let (m, n) = self.c.dim();
-        let (axis, grain) = if n >= m { (Axis(1), self.part.panels.width()) } else { (Axis(0), ROWS) };
-        let at = (self.c.len_of(axis) / 2).next_multiple_of(grain);
+    /// How many parts of the rows and of the columns are tasks of their own.
+    fn parts(&self, threads: usize) -> (usize, usize) {
+        let ((m, n), k) = (self.c.dim(), self.part.panels.rows);
+        let (tiles, panels) = (m.div_ceil(ROWS), n.div_ceil(self.part.panels.width()));
         // Where rows are few, reading the matrix takes longer than the multiplications.
-        let is_large = m.max(2 * ROWS).saturating_mul(n).saturating_mul(self.part.panels.rows) >= 2 * GRAIN;
-        (is_large && at < self.c.len_of(axis)).then_some((axis, at))
+        let worth = m.max(2 * ROWS).saturating_mul(n).saturating_mul(k) / GRAIN;
+        let most = worth.min(TASKS * threads);
+        if threads == 1 || most < 2 {
+            return (1, 1);
+        }
+        if tiles >= threads && k * n <= READ_TWICE * (self.a.values.len() + m * n) {
+            return ((m / HEIGHT).clamp(threads, most.max(threads)), 1);
+        }
+        let columns = panels.min(most);
+        // What does not come out even by columns is divided by rows too.
+        let even = columns.is_multiple_of(threads) || columns == TASKS * threads;
+        (if even { 1 } else { threads.min(tiles).min(most / columns).max(1) }, columns)
+    }
+
+    /// The tasks, in the order in which threads divide them: each takes neighbours.
+    fn tasks(self, threads: usize) -> Vec<Block<'a, 'c>> {
+        let (rows, columns) = self.parts(threads);
+        let width = self.part.panels.width();
+        let by_column = self.cut(Axis(1), columns, width);
+        by_column.into_iter().flat_map(|block| block.cut(Axis(0), rows, ROWS)).collect()
+    }
+
+    /// The block in so many parts along an axis, each of them some grains long.
+    fn cut(self, axis: Axis, parts: usize, grain: usize) -> Vec<Block<'a, 'c>> {
+        let units = self.c.len_of(axis).div_ceil(grain);
+        let mut blocks = Vec::with_capacity(parts);
+        let (mut rest, mut done) = (self, 0);
+        for i in 1..parts {
+            let at = i * units / parts * grain;
+            if at > done {
+                let (block, after) = rest.split(axis, at - done);
+                blocks.push(block);
+                (rest, done) = (after, at);
+            }
+        }
+        blocks.push(rest);
+        blocks
     }
 
     /// The block in two.
@@ -256,15 +327,9 @@ impl<'a, 'c> Block<'a, 'c> {
     }
 }
 
-/// Computes a result in so many blocks. How it is divided does not show: no sum is divided.
-fn divided(block: Block, blocks: usize) {
-    match block.middle().filter(|_| blocks >= 4) {
-        Some((axis, at)) => {
-            let (one, other) = block.split(axis, at);
-            run_halves(|| divided(one, blocks / 2), || divided(other, blocks / 2));
-        }
-        None => Arch::new().dispatch(block),
-    }
+/// Computes a result in tasks. How it is divided does not show: no sum is divided.
+fn divided(block: Block) {
+    run_items(block.tasks(threads()), |block| Arch::new().dispatch(block));
 }
 
 /// The elements that this machine computes with at once.
@@ -294,14 +359,15 @@ impl WithSimd for Block<'_, '_> {
         let (values, width) = (part.panels.values(), part.panels.width());
         let (k, padded) = (part.panels.rows, part.panels.columns.next_multiple_of(S::F32_LANES));
         let first_column = part.first * width;
-        let mut starts = vec![0; HEIGHT.min(c.nrows())];
+        let mut starts = [0; HEIGHT];
         for (i, mut c) in c.axis_chunks_iter_mut(Axis(0), HEIGHT).enumerate() {
             let row = first + i * HEIGHT;
             let starts = &mut starts[..c.nrows()];
             (a.starts)(row, starts);
             let mut start = 0;
             for (segments, depth) in blocks(a.segments) {
-                let left = Tiles { values: a.values, starts, segments, first: start == 0 };
+                let span = segments.iter().map(|segment| segment.offset + segment.length).max().unwrap_or(0);
+                let left = Tiles { values: a.values, starts, segments, span, first: start == 0 };
                 let end = start + depth;
                 for (i, mut c) in c.axis_chunks_iter_mut(Axis(1), width).enumerate() {
                     let (panel, ahead) = values[start * padded + (part.first + i) * depth * width..]
@@ -332,6 +398,8 @@ struct Tiles<'a> {
     values: &'a [f32],
     starts: &'a [usize],
     segments: &'a [Segment],
+    /// How far from the start of a row the last of its segments ends.
+    span: usize,
     /// Whether the sums begin with 0, not with what C holds.
     first: bool,
 }
@@ -382,15 +450,21 @@ fn panel_product<S: Simd, const V: usize>(simd: S, left: Tiles, (panel, ahead): 
                     let mut c: [&mut [f32]; $R] = std::array::from_fn(|_| rows());
                     let mut whole = [[simd.splat_f32s(0.0); V]; $R];
                     if !left.first {
-                        whole.iter_mut().zip(&c).for_each(|(whole, row)| bytemuck::cast_slice_mut(whole)[..columns].copy_from_slice(row));
+                        for (whole, row) in whole.iter_mut().zip(&c) {
+                            whole.iter_mut().zip(row.chunks(S::F32_LANES)).for_each(|(whole, row)| *whole = simd.partial_load_f32s(row));
+                        }
                     }
                     run(whole.each_mut());
-                    whole.iter().zip(&mut c).for_each(|(whole, row)| row.copy_from_slice(&bytemuck::cast_slice(whole)[..columns]));
+                    for (whole, row) in whole.iter().zip(&mut c) {
+                        whole.iter().zip(row.chunks_mut(S::F32_LANES)).for_each(|(&whole, row)| simd.partial_store_f32s(row, whole));
+                    }
                 }
                 $R
             }};
         }
         row += match m - row {
+            // Sums of one vector a row leave registers for more rows, which the units that add them up wait for otherwise.
+            8.. if V == 1 => tile!(8),
             ROWS.. => tile!(6),
             4.. => tile!(4),
             2.. => tile!(2),
@@ -441,13 +515,16 @@ fn tile<S: Simd, const R: usize, const V: usize>(
             }
         }
     }
+    let last = left.values.len().checked_sub(left.span).expect("room for a row");
+    assert!(starts.iter().all(|&start| start <= last), "room for every row");
     let mut rest = S::as_simd_f32s(panel).0.as_chunks::<V>().0;
     for segment in left.segments {
         let panel;
         (panel, rest) = rest.split_at(segment.length);
         let mut a = [&[][..]; R];
         for r in 0..R {
-            a[r] = &left.values[starts[r] + segment.offset..][..panel.len()];
+            // SAFETY: every row has room for its segments, which was asked before the first.
+            a[r] = unsafe { left.values.get_unchecked(starts[r] + segment.offset..starts[r] + segment.offset + panel.len()) };
         }
         for (i, b) in panel.iter().enumerate() {
             ahead.fetch(i);

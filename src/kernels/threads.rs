@@ -145,16 +145,17 @@ pub fn run_tasks(count: usize, parallel: bool, task: &(dyn Fn(usize) + Sync)) {
     });
 }
 
-/// Runs both, in parallel; the second on another thread where one is free. A thread of the pool's second half begins with the second, as in
-/// [`run_tasks`].
+/// Works on items in parallel, divided as [`run_tasks`] divides them.
 #[cfg(feature = "tract")]
-pub fn run_halves(one: impl FnOnce() + Send, other: impl FnOnce() + Send) {
-    let is_of_second_half = rayon::current_thread_index().is_some_and(|i| 2 * i >= threads());
-    if is_of_second_half {
-        rayon::join(other, one)
-    } else {
-        rayon::join(one, other)
-    };
+pub fn run_items<I: Send>(items: Vec<I>, work: impl Fn(I) + Sync) {
+    if items.len() <= 1 || threads() == 1 {
+        return items.into_iter().for_each(work);
+    }
+    let items: Vec<_> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
+    run_tasks(items.len(), true, &|i| {
+        let item = lock(&items[i]).take();
+        item.into_iter().for_each(&work);
+    });
 }
 
 /// Works on items in parallel, each with a buffer that no other thread uses at the same time.

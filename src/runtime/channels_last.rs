@@ -277,7 +277,12 @@ impl<'a, 'k> Pass<'a, 'k> {
             bias = Some(before.iter().zip(&scale).zip(shift).map(|((bias, scale), shift)| bias * scale + shift).collect());
         }
         let window = window(&node, kernel.len())?;
-        let conv = PackedConv::new((fusion.weight.shape(), &weights), bias, window, groups, fusion.activation)?;
+        // As large as the convolution's own: what follows keeps the shape.
+        let steps: Option<Vec<usize>> = self
+            .types
+            .get(fusion.output)
+            .and_then(|ty| ty.shape.get(2..)?.iter().map(|size| usize::try_from(size.fixed()?).ok()).collect());
+        let conv = PackedConv::new((fusion.weight.shape(), &weights), bias, window, groups, fusion.activation, steps.as_deref())?;
         let input = node.required(0, "X")?;
         let mut inputs = vec![self.last(input, rank)];
         inputs.extend(fusion.added.map(|added| self.last(added, rank)));

@@ -14,7 +14,7 @@ use ndarray::{ArrayView2, ArrayViewMut2, Ix2};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
-use tract_onnx::tract_core::ops::math::Add;
+use tract_onnx::tract_core::ops::math::{Add, Max};
 use tract_onnx::tract_hir::internal::*;
 
 /// A model whose products with matrices of its own are nodes of ours; `None` where it has none. The values of these names stay.
@@ -227,15 +227,21 @@ impl TypedOp for Product {
             return Ok(None);
         }
         let Some(next) = model.single_succ(node.id)? else { return Ok(None) };
+        let fused =
+            |activation| TypedModelPatch::fuse_with_next(model, node, Product { activation: Some(activation), ..self.clone() }).map(Some);
         if let Some(ActivationOp(activation)) = next.op_as::<ActivationOp>() {
-            let product = Product { activation: Some(*activation), ..self.clone() };
-            return TypedModelPatch::fuse_with_next(model, node, product).map(Some);
+            return fused(*activation);
         }
-        if self.bias.is_some() || !next.op_as::<TypedBinOp>().is_some_and(|op| op.0.is::<Add>()) {
-            return Ok(None);
-        }
+        let Some(TypedBinOp(operation, _)) = next.op_as::<TypedBinOp>() else { return Ok(None) };
         let Some(other) = next.inputs.iter().find(|input| input.node != node.id) else { return Ok(None) };
         let Some(values) = &model.outlet_fact(*other)?.konst else { return Ok(None) };
+        // How tract has Relu.
+        if operation.is::<Max>() && values.len() == 1 && values.cast_to_scalar::<f32>().is_ok_and(|value| value == 0.0) {
+            return fused(FusedActivation::Relu);
+        }
+        if self.bias.is_some() || !operation.is::<Add>() {
+            return Ok(None);
+        }
         let row = values.rank() <= node.outputs[0].fact.rank() && is_row(values.shape(), self.matrix.dim().1);
         if !row || values.datum_type() != f32::datum_type() {
             return Ok(None);

@@ -238,3 +238,23 @@ fn nan_and_threads_do_not_get_lost() {
     let nan = Array::full(crate::DType::F32, &[2, 16, 64, 60], f64::NAN.into());
     assert!(one.run(&[nan]).unwrap()[0].to_vec::<f32>().unwrap().iter().all(|y| y.is_nan()));
 }
+
+#[test]
+fn a_convolution_by_transformed_filters_keeps_what_is_infinite_where_it_stands() {
+    let (w, bias) = (noise(&[40, 33, 3, 3], 2), noise(&[40], 3));
+    let f = |x: Tensor| x.conv(&w, Some(&bias), same(3), 1)?.add(&x.narrow(1, 0, 1)?)?.silu();
+    let x = noise(&[2, 33, 15, 14], 1);
+    let session = trace_fn(f, &x).unwrap().session().unwrap();
+    let mut values = x.to_array().unwrap().to_vec::<f32>().unwrap();
+    for strange in [0.5, f32::NAN, f32::INFINITY] {
+        values[7000] = strange;
+        let x = Array::new(&[2, 33, 15, 14], values.clone()).unwrap();
+        let expected = f(Tensor::from(x.clone())).unwrap().to_array().unwrap();
+        let got = session.run(&[x]).unwrap();
+        let finite = expected.to_vec::<f32>().unwrap().iter().filter(|y| y.is_finite()).count();
+        assert_eq!(finite == expected.len(), strange == 0.5);
+        // 297 products of numbers around 1 in f32, in another order.
+        let comparison = compare(&got[0], &expected, Tolerance { abs: 297.0 * 4e-7, rel: 0.0 }).unwrap();
+        assert!(comparison.agrees, "{strange}: {comparison:?}");
+    }
+}
