@@ -1,7 +1,7 @@
 //! Measures one thing and prints its median in milliseconds; tools/reference/speed.py holds it against torch and ONNX Runtime.
 //!
-//! usage: speed eager ROW THREADS · speed session MODEL THREADS · speed plain MODEL THREADS · speed explain MODEL ·
-//! speed encoder OUT. tract by itself runs on one thread: as this crate builds it, it has no others.
+//! usage: speed eager ROW THREADS · speed session MODEL THREADS · speed plain MODEL THREADS · speed memory MODEL · speed explain MODEL ·
+//! speed encoder OUT. `memory` prints megabytes that a session of one thread holds after a call, mapped files not counted (Linux). tract by itself runs on one thread: as this crate builds it, it has no others.
 
 use ontrace::array::Random;
 use ontrace::nn::{LayerNorm, Linear, MultiHeadAttention, Weights};
@@ -35,6 +35,15 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             let session = Session::new(&Model::open(model)?)?;
             plain(model, &inputs(&session))?
         }
+        ["memory", model] => {
+            let before = anonymous()?;
+            let session = Session::builder().threads(1).open(model)?;
+            let inputs = inputs(&session);
+            for _ in 0..3 {
+                session.run(&inputs)?;
+            }
+            anonymous()? - before
+        }
         ["explain", model] => {
             let session = Session::new(&Model::open(model)?)?;
             session.run(&inputs(&session))?;
@@ -42,11 +51,21 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             return Ok(());
         }
         _ => {
-            return Err("usage: speed eager ROW THREADS | session MODEL THREADS | plain MODEL THREADS | explain MODEL | encoder OUT".into());
+            return Err(
+                "usage: speed eager ROW THREADS | session MODEL THREADS | plain MODEL THREADS | memory MODEL | explain MODEL | encoder OUT"
+                    .into(),
+            );
         }
     };
     println!("{median:.5}");
     Ok(())
+}
+
+/// The memory of this process that belongs to no file, in megabytes.
+fn anonymous() -> std::result::Result<f64, Box<dyn std::error::Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("no RssAnon")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1e3)
 }
 
 /// The median of many runs, in milliseconds.

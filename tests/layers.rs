@@ -50,6 +50,7 @@ const UNSAFE: &[&str] = &[
     "src/kernels/fill.rs",
     "src/kernels/gemm.rs",
     "src/kernels/packed_gemm.rs",
+    "src/kernels/vector.rs",
     "src/kernels/product.rs",
     "src/onnx/unnamed_file.rs",
     "src/runtime/packed_matmul.rs",

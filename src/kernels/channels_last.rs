@@ -4,9 +4,9 @@ use super::fill::{write_lines, zeros};
 use super::fused_activation::FusedActivation;
 use super::take::unravel;
 use super::threads::threads;
-use super::vector::vectorised;
+use super::vector::{load, store, vectorised};
 use super::window::Window;
-use crate::array::count;
+use crate::array::{Dims, count};
 use crate::error::{Error, Result};
 use pulp::{Arch, Simd, WithSimd};
 use smallvec::{SmallVec, smallvec};
@@ -91,7 +91,7 @@ type Offsets = SmallVec<[usize; 16]>;
 struct PoolLine<'a> {
     pool: &'a ChannelsLastPool,
     /// The image, and where it stands along the other axes.
-    position: Vec<usize>,
+    position: Dims<usize>,
     spatial: &'a [usize],
     channels: usize,
     x: &'a [f32],
@@ -223,9 +223,11 @@ impl Position<'_> {
             let end = (channel + S::F32_LANES).min(out.len());
             let mut one = none;
             for from in seen {
-                one = pick(one, simd.partial_load_f32s(&x[from + channel..from + end]));
+                // What lies behind the channels is not kept.
+                let x = &x[from + channel..];
+                one = pick(one, load(simd, &x[..x.len().min(S::F32_LANES)]));
             }
-            simd.partial_store_f32s(&mut out[channel..end], one);
+            store(simd, &mut out[channel..end], one);
             channel = end;
         }
     }

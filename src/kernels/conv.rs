@@ -129,7 +129,7 @@ mod tests {
 
     /// Every index of a shape.
     fn indices(shape: &[usize]) -> Vec<Vec<usize>> {
-        (0..shape.iter().product()).map(|i| super::super::take::unravel(i, shape)).collect()
+        (0..shape.iter().product()).map(|i| super::super::take::unravel(i, shape).to_vec()).collect()
     }
 
     /// Calls back with (position in the image, position in the result, tap) for each element that a window sees.

@@ -3,6 +3,7 @@
 use super::fused_activation::between_vectors;
 use super::packed_gemm::Ends;
 use super::take::unravel;
+use super::vector::{load, store};
 use super::window::Window;
 use pulp::{Arch, Simd, WithSimd};
 
@@ -245,17 +246,17 @@ impl Sums<'_> {
             for p in 0..P {
                 let mut sum = simd.splat_f32s(0.0);
                 for &(from, tap) in self.seen {
-                    let x = simd.partial_load_f32s(&self.x[from + first + p * self.apart + channel..][..width]);
-                    let w = simd.partial_load_f32s(&self.w[tap + channel..][..width]);
+                    let x = load(simd, &self.x[from + first + p * self.apart + channel..][..width]);
+                    let w = load(simd, &self.w[tap + channel..][..width]);
                     sum = simd.mul_add_e_f32s(x, w, sum);
                 }
                 if let Some(bias) = self.ends.bias {
-                    sum = simd.add_f32s(sum, simd.partial_load_f32s(&bias[channel..][..width]));
+                    sum = simd.add_f32s(sum, load(simd, &bias[channel..][..width]));
                 }
                 if let Some(bounds) = self.ends.bounds {
                     sum = between_vectors(simd, sum, bounds.map(|bound| simd.splat_f32s(bound)));
                 }
-                simd.partial_store_f32s(&mut out[p * self.channels + channel..][..width], sum);
+                store(simd, &mut out[p * self.channels + channel..][..width], sum);
             }
         }
     }

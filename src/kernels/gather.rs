@@ -3,7 +3,7 @@
 use super::fill::{fill, zeros};
 use super::take::{advance, take};
 use crate::array::strided_loop::{StridedLoop, at_offset};
-use crate::array::{Array, DType, contiguous_strides, count, room};
+use crate::array::{Array, DType, Dims, contiguous_strides, count, room};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 
@@ -164,7 +164,7 @@ pub fn nonzero(x: &Array) -> Result<Array> {
     let positions: Vec<usize> = truths(x)?.elements::<bool>()?.iter().enumerate().filter(|(_, holds)| **holds).map(|(at, _)| at).collect();
     let mut out =
         zeros::<i64>(positions.len().checked_mul(x.rank()).ok_or_else(|| Error::too_big(format!("too many elements to index: {n}")))?)?;
-    let (mut index, mut at) = (vec![0; x.rank()], 0);
+    let (mut index, mut at) = (Dims::from_elem(0, x.rank()), 0);
     for (column, &next) in positions.iter().enumerate() {
         // A few steps are cheaper than a division an axis.
         if next - at < 8 {

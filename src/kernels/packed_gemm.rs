@@ -2,6 +2,7 @@
 
 use super::fused_activation::{FusedActivation, between_vectors};
 use super::threads::{run_items, threads};
+use super::vector::{load, store};
 use crate::array::room;
 use crate::error::{Error, Result};
 use bytemuck::{Pod, Zeroable};
@@ -451,12 +452,16 @@ fn panel_product<S: Simd, const V: usize>(simd: S, left: Tiles, (panel, ahead): 
                     let mut whole = [[simd.splat_f32s(0.0); V]; $R];
                     if !left.first {
                         for (whole, row) in whole.iter_mut().zip(&c) {
-                            whole.iter_mut().zip(row.chunks(S::F32_LANES)).for_each(|(whole, row)| *whole = simd.partial_load_f32s(row));
+                            for (vector, row) in whole.iter_mut().zip(row.chunks(S::F32_LANES)) {
+                                *vector = load(simd, row);
+                            }
                         }
                     }
                     run(whole.each_mut());
                     for (whole, row) in whole.iter().zip(&mut c) {
-                        whole.iter().zip(row.chunks_mut(S::F32_LANES)).for_each(|(&whole, row)| simd.partial_store_f32s(row, whole));
+                        for (&vector, row) in whole.iter().zip(row.chunks_mut(S::F32_LANES)) {
+                            store(simd, row, vector);
+                        }
                     }
                 }
                 $R
@@ -518,18 +523,18 @@ fn tile<S: Simd, const R: usize, const V: usize>(
     let last = left.values.len().checked_sub(left.span).expect("room for a row");
     assert!(starts.iter().all(|&start| start <= last), "room for every row");
     let mut rest = S::as_simd_f32s(panel).0.as_chunks::<V>().0;
+    let mut a = [left.values.as_ptr(); R];
+    for r in 0..R {
+        a[r] = a[r].wrapping_add(starts[r]);
+    }
     for segment in left.segments {
         let panel;
         (panel, rest) = rest.split_at(segment.length);
-        let mut a = [&[][..]; R];
-        for r in 0..R {
-            // SAFETY: every row has room for its segments, which was asked before the first.
-            a[r] = unsafe { left.values.get_unchecked(starts[r] + segment.offset..starts[r] + segment.offset + panel.len()) };
-        }
         for (i, b) in panel.iter().enumerate() {
             ahead.fetch(i);
             for r in 0..R {
-                let x = simd.splat_f32s(a[r][i]);
+                // SAFETY: every row has room for its segments, which was asked before the first, and a segment of the panel is as long as one of them.
+                let x = simd.splat_f32s(unsafe { *a[r].add(segment.offset + i) });
                 for v in 0..V {
                     sums[r][v] = simd.mul_add_e_f32s(x, b[v], sums[r][v]);
                 }

@@ -2,7 +2,7 @@
 
 use super::fill::fill;
 use crate::array::strided_loop::{StridedLoop, at_offset};
-use crate::array::{Array, Element, count, room};
+use crate::array::{Array, Dims, Element, count, room};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 
@@ -72,8 +72,8 @@ fn copy<T: Element>(elements: &[T], from: usize, step: isize, out: &mut [T]) {
 }
 
 /// The index of an element, counted in row-major order.
-pub fn unravel(mut element: usize, shape: &[usize]) -> Vec<usize> {
-    let mut index = vec![0; shape.len()];
+pub fn unravel(mut element: usize, shape: &[usize]) -> Dims<usize> {
+    let mut index = Dims::from_elem(0, shape.len());
     for (i, &length) in index.iter_mut().zip(shape).rev() {
         *i = element % length.max(1);
         element /= length.max(1);

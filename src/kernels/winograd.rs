@@ -5,6 +5,7 @@
 use super::fused_activation::between_vectors;
 use super::packed_gemm::{Ends, Panels};
 use super::threads::{run_items, threads};
+use super::vector::{load, store};
 use super::window::Window;
 use crate::error::{Error, Result};
 use ndarray::{Array3, ArrayView2, ArrayView3, s};
@@ -167,7 +168,7 @@ impl Winograd {
                         run
                     });
                     if let Some(task) = tasks.last_mut() {
-                        task.runs.push(Run { row, first, count, lines });
+                        task.runs.push(PatchRun { row, first, count, lines });
                     }
                     first += count;
                 }
@@ -185,11 +186,11 @@ thread_local! {
 /// Patches that one thread computes.
 struct Task<'o> {
     image: usize,
-    runs: Vec<Run<'o>>,
+    runs: Vec<PatchRun<'o>>,
 }
 
 /// Patches beside each other.
-struct Run<'o> {
+struct PatchRun<'o> {
     /// Their row among the patches, and the first of them in it.
     row: usize,
     first: usize,
@@ -213,24 +214,6 @@ fn along<S: Simd>(simd: S, [a, b, c, d]: [S::f32s; SIDE]) -> [S::f32s; SIDE] {
 #[inline(always)]
 fn back<S: Simd>(simd: S, [a, b, c, d]: [S::f32s; SIDE]) -> [S::f32s; STEP] {
     [simd.add_f32s(simd.add_f32s(a, b), c), simd.sub_f32s(simd.sub_f32s(b, c), d)]
-}
-
-/// The vector at the start of a slice, or what there is of it.
-#[inline(always)]
-fn load<S: Simd>(simd: S, from: &[f32]) -> S::f32s {
-    match S::as_simd_f32s(from).0.first() {
-        Some(&whole) => whole,
-        None => simd.partial_load_f32s(from),
-    }
-}
-
-/// Writes as much of a vector as there is room for.
-#[inline(always)]
-fn store<S: Simd>(simd: S, to: &mut [f32], vector: S::f32s) {
-    match S::as_mut_simd_f32s(to).0.first_mut() {
-        Some(whole) => *whole = vector,
-        None => simd.partial_store_f32s(to, vector),
-    }
 }
 
 /// Reads the patches of a task and writes them transformed, element by element.
@@ -303,10 +286,7 @@ impl WithSimd for FromProducts<'_, '_> {
     fn with_simd<S: Simd>(self, simd: S) -> bool {
         let FromProducts { filters, products, count, ends, task } = self;
         let apart = count * filters;
-        let bounds = match ends.bounds {
-            Some([low, high]) => Some([simd.splat_f32s(low), simd.splat_f32s(high)]),
-            None => None,
-        };
+        let bounds = ends.bounds.map(|[low, high]| [simd.splat_f32s(low), simd.splat_f32s(high)]);
         let zero = simd.splat_f32s(0.0);
         // 0 times what is finite.
         let mut check = zero;
@@ -324,22 +304,22 @@ impl WithSimd for FromProducts<'_, '_> {
                         }
                         columns[j] = back(simd, column);
                     }
-                    for i in 0..STEP {
-                        let mut results = back(simd, [columns[0][i], columns[1][i], columns[2][i], columns[3][i]]);
-                        for j in 0..STEP {
+                    for (i, line) in run.lines.iter_mut().enumerate() {
+                        let results = back(simd, [columns[0][i], columns[1][i], columns[2][i], columns[3][i]]);
+                        for (j, mut result) in results.into_iter().enumerate() {
                             let start = (step * STEP + j) * filters + filter;
-                            if start + lanes > run.lines[i].len() {
+                            if start + lanes > line.len() {
                                 // Beyond the last line or column lies nothing.
                                 continue;
                             }
-                            check = simd.mul_add_f32s(results[j], zero, check);
+                            check = simd.mul_add_f32s(result, zero, check);
                             if let Some(bias) = ends.bias {
-                                results[j] = simd.add_f32s(results[j], load(simd, &bias[filter..][..lanes]));
+                                result = simd.add_f32s(result, load(simd, &bias[filter..][..lanes]));
                             }
                             if let Some(bounds) = bounds {
-                                results[j] = between_vectors(simd, results[j], bounds);
+                                result = between_vectors(simd, result, bounds);
                             }
-                            store(simd, &mut run.lines[i][start..][..lanes], results[j]);
+                            store(simd, &mut line[start..][..lanes], result);
                         }
                     }
                     filter += lanes;

@@ -71,8 +71,8 @@ def torchs(row, threads):
         return median(rows[row]())
 
 
-def onnxruntimes(model, threads):
-    """What ONNX Runtime does with a model."""
+def prepared(model, threads):
+    """A call of ONNX Runtime."""
     import numpy
     import onnxruntime
 
@@ -86,7 +86,12 @@ def onnxruntimes(model, threads):
         dtype = {"tensor(int64)": "int64", "tensor(double)": "float64", "tensor(bool)": "bool"}.get(value.type, "float32")
         whole = dtype in ("int64", "bool")
         inputs[value.name] = numpy.ones(shape, dtype) if whole else numpy.random.default_rng(1).standard_normal(shape).astype(dtype)
-    return median(lambda: session.run(None, inputs))
+    return lambda: session.run(None, inputs)
+
+
+def onnxruntimes(model, threads):
+    """What ONNX Runtime does with a model."""
+    return median(prepared(model, threads))
 
 
 def own(function, *arguments):
@@ -142,6 +147,32 @@ def conversions(program, archives, rounds, say):
             say(f"| {pathlib.Path(archive).name} | {size:.1f} | {convert:.3f} | {copy:.3f} | {convert / max(copy, 0.001):.1f} | {spread(times.values())} |")
 
 
+def anonymous():
+    """The memory of this process that belongs to no file, in megabytes."""
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1e3 for line in lines if line.startswith("RssAnon:"))
+
+
+def onnxruntimes_memory(model):
+    """What a session of ONNX Runtime's holds after a call."""
+    import onnxruntime  # noqa: F401, what the import takes is no session's
+
+    before = anonymous()
+    kept = prepared(model, 1)
+    for _ in range(3):
+        kept()
+    return anonymous() - before
+
+
+def memories(binary, networks, say):
+    """What sessions hold, mapped files not counted, beside the file."""
+    say("\n| model | file, MB | Session, MB | ONNX Runtime, MB | Session / file |\n|---|---|---|---|---|")
+    for model in networks:
+        size = os.path.getsize(model) / 1e6
+        session, other = figure([binary, "memory", model]), own("onnxruntimes_memory", model)
+        say(f"| {pathlib.Path(model).name} | {size:.1f} | {session:.1f} | {other:.1f} | {session / size:.2f} |")
+
+
 def machine():
     """The processor and the versions of the peers."""
     import onnxruntime
@@ -181,6 +212,7 @@ if __name__ == "__main__":
     archives = [model for model in given.models if not model.endswith(".onnx")]
     if networks:
         table("model", networks, runtimes, given.rounds, say)
+        memories(binary, networks, say)
     if archives:
         conversions(given.program, archives, given.rounds, say)
     if not given.models:
