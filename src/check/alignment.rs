@@ -375,7 +375,7 @@ pub(super) fn node_name(graph: &Graph, i: usize) -> String {
 /// The constant operands of a node with their positions.
 pub(super) fn constants(graph: &Graph, i: usize) -> Vec<(usize, Array)> {
     let operand = |(k, id): (usize, &Option<ValueId>)| match &graph.value((*id)?).source {
-        Source::Constant(array, _) => Some((k, array.clone())),
+        Source::Constant(array, _) => Some((k, Array::clone(array))),
         _ => None,
     };
     graph.nodes()[i].inputs.iter().enumerate().filter_map(operand).collect()

@@ -68,7 +68,7 @@ pub enum Source {
     /// An input of the graph, by name.
     Input(Arc<str>),
     /// Values that are the same at every call; a parameter has a name.
-    Constant(Array, Option<Arc<str>>),
+    Constant(Box<Array>, Option<Arc<str>>),
     /// An output of a node.
     Node,
 }
@@ -194,7 +194,7 @@ impl Graph {
         if let Some(&id) = known.clone().find(same) {
             return id;
         }
-        let id = self.add(Value { ty: Type::from(array), source: Source::Constant(array.clone(), name.cloned()), derivation });
+        let id = self.add(Value { ty: Type::from(array), source: Source::Constant(Box::new(array.clone()), name.cloned()), derivation });
         self.constants.entry(array.address()).or_default().push(id);
         id
     }
@@ -203,11 +203,13 @@ impl Graph {
     pub fn add_node(
         &mut self,
         op: Arc<dyn Operator>,
-        inputs: Vec<Option<ValueId>>,
+        mut inputs: Vec<Option<ValueId>>,
         types: Vec<Type>,
         location: SourceLocation,
     ) -> Vec<ValueId> {
-        let outputs: Vec<_> = types.into_iter().map(|ty| self.add(Value { ty, source: Source::Node, derivation: None })).collect();
+        inputs.shrink_to_fit();
+        let mut outputs = Vec::with_capacity(types.len());
+        outputs.extend(types.into_iter().map(|ty| self.add(Value { ty, source: Source::Node, derivation: None })));
         self.last_uses = OnceLock::new();
         self.nodes.push(Node { op, inputs, outputs: outputs.clone(), location });
         outputs

@@ -128,7 +128,7 @@ impl Graph {
             if let (Source::Constant(array, _), Some(derivation)) = (&mut value.source, &mut value.derivation)
                 && let Some(fresh) = again(derivation, parameters, &mut done)?
             {
-                (*array, *derivation) = fresh;
+                (**array, *derivation) = fresh;
             }
         }
         Ok(graph)

@@ -150,6 +150,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_part_is_written_by_its_task() {
+        // Tasks of one unit on several threads; on one thread; and tasks of many units, the last of fewer.
+        for (units, unit, work) in [(5, 3, GRAIN), (5, 3, 1), (2 * GRAIN + 1, 1, 1)] {
+            let number = |first: usize, i: usize| (first * unit + i) as f32;
+            let write = |first: usize, part: &mut [f32]| part.iter_mut().enumerate().for_each(|(i, x)| *x += number(first, i));
+            let expected: Vec<f32> = (0..units * unit).map(|i| i as f32).collect();
+            assert_eq!(fill(units, unit, work, write).unwrap(), expected);
+            let both = |first: usize, part: &mut [f32], signs: &mut [i8]| {
+                write(first, part);
+                signs.fill(-1);
+            };
+            assert_eq!(fill_two(units, unit, work, &both).unwrap(), (expected, vec![-1; units * unit]));
+        }
+    }
+
+    // Miri ends where memory does not suffice.
+    #[cfg_attr(miri, ignore)]
+    #[test]
     fn room_beyond_the_machine_is_an_error() {
         assert_eq!(zeros::<f64>(1 << 58).unwrap_err().code(), crate::ErrorCode::TooBig);
         assert_eq!(fill::<u8>(1 << 40, 1 << 40, 1, |_, _| {}).unwrap_err().code(), crate::ErrorCode::TooBig);

@@ -1,8 +1,8 @@
 //! What a model is, in 64 digits: its graph whatever the names, its weights whatever they are called.
 
 use super::Model;
-use super::hash::blake3;
-use super::names::{each_name, each_name_in};
+use super::encode::{MODEL_GRAPH, open};
+use super::names::each_name;
 use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto};
 use prost::Message;
 use std::collections::HashMap;
@@ -11,29 +11,58 @@ impl Model {
     /// The BLAKE3 hash of what is computed: operators, attributes, types and the edges between them. Names of values, source lines, metadata and
     /// the values of the weights are not part of it; two traces of one program have one hash.
     pub fn graph_hash(&self) -> String {
-        let mut proto = ModelProto {
-            ir_version: 0,
-            opset_import: self.proto.opset_import.clone(),
-            graph: self.proto.graph.clone(),
-            functions: self.proto.functions.clone(),
-            ..ModelProto::default()
-        };
         let mut names = Names::default();
-        if let Some(graph) = &mut proto.graph {
-            let stub = |(name, array): &(String, crate::array::Array)| TensorProto {
+        let graph = self.proto.graph.as_ref().map(|graph| self.renamed(graph, &mut names));
+        let mut rest =
+            ModelProto { opset_import: self.proto.opset_import.clone(), functions: self.proto.functions.clone(), ..ModelProto::default() };
+        rest.functions.iter_mut().for_each(|function| names.function(function));
+        let mut hash = ::blake3::Hasher::new();
+        if let Some(graph) = graph {
+            // A vector takes all that is written to it, and so does a hash.
+            let opened = open(MODEL_GRAPH, graph.len() as u64, &mut hash);
+            debug_assert!(opened.is_ok());
+            hash.update(&graph);
+        }
+        hash.update(&rest.encode_to_vec());
+        hash.finalize().to_string()
+    }
+
+    /// The encoding of the graph, with names by the order of their first occurrence. Nodes and initializers are copied one at a time: all of them at once
+    /// would take as much memory as the model.
+    fn renamed(&self, graph: &GraphProto, names: &mut Names) -> Vec<u8> {
+        let GraphProto { node, sparse_initializer, input, output, quantization_annotation, .. } = graph;
+        let mut rest = GraphProto {
+            sparse_initializer: sparse_initializer.clone(),
+            input: input.clone(),
+            output: output.clone(),
+            quantization_annotation: quantization_annotation.clone(),
+            ..GraphProto::default()
+        };
+        strip_graph(&mut rest);
+        rest.input.iter_mut().for_each(|info| names.rename(&mut info.name));
+        // Which constant was written first depends on nothing but the program.
+        let mut initializers = Vec::new();
+        for (name, array) in &self.initializers {
+            let mut stub = TensorProto {
                 name: name.clone(),
                 data_type: super::tensor::data_type(array.dtype()),
                 dims: array.shape().iter().map(|&n| n as i64).collect(),
                 ..TensorProto::default()
             };
-            // Which constant was written first depends on nothing but the program.
-            graph.initializer = self.initializers.iter().map(stub).collect();
-            names.graph(graph);
+            names.rename(&mut stub.name);
+            append(&GraphProto { initializer: vec![stub], ..GraphProto::default() }, &mut initializers);
         }
-        for function in &mut proto.functions {
-            names.function(function);
+        // The fields of a message are written in the order of their numbers: nodes, initializers, the rest.
+        let mut bytes = Vec::new();
+        for node in node {
+            let mut node = node.clone();
+            names.node(&mut node);
+            append(&GraphProto { node: vec![node], ..GraphProto::default() }, &mut bytes);
         }
-        blake3(&proto.encode_to_vec())
+        bytes.append(&mut initializers);
+        rest.output.iter_mut().for_each(|info| names.rename(&mut info.name));
+        append(&rest, &mut bytes);
+        bytes
     }
 
     /// The BLAKE3 hash of the weights in the order of the file: dtype, shape and data.
@@ -64,6 +93,13 @@ impl Model {
     }
 }
 
+/// Writes the fields of a message behind others.
+fn append(message: &GraphProto, bytes: &mut Vec<u8>) {
+    // A vector has room for all that is written to it.
+    let encoded = message.encode(bytes);
+    debug_assert!(encoded.is_ok());
+}
+
 fn strip_graph(graph: &mut GraphProto) {
     graph.metadata_props.clear();
     graph.doc_string.clear();
@@ -82,19 +118,15 @@ fn strip_node(node: &mut NodeProto) {
 
 /// Names by the order of their first occurrence.
 #[derive(Default)]
-pub(super) struct Names(HashMap<String, String>);
+pub(super) struct Names(HashMap<String, usize>);
 
 impl Names {
     pub(super) fn rename(&mut self, name: &mut String) {
         if !name.is_empty() {
             let next = self.0.len();
-            *name = self.0.entry(std::mem::take(name)).or_insert_with(|| format!("v{next}")).clone();
+            let number = *self.0.entry(std::mem::take(name)).or_insert(next);
+            *name = format!("v{number}");
         }
-    }
-
-    fn graph(&mut self, graph: &mut GraphProto) {
-        blank(graph);
-        each_name_in(graph, &mut |name| self.rename(name));
     }
 
     fn function(&mut self, function: &mut FunctionProto) {
@@ -124,4 +156,36 @@ fn blank_node(node: &mut NodeProto) {
     strip_node(node);
     node.name.clear();
     node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()).for_each(|graph| blank(graph));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::node;
+    use super::*;
+    use crate::Array;
+    use crate::onnx::hash::blake3;
+    use crate::onnx::proto::{AttributeProto, OperatorSetIdProto, ValueInfoProto};
+
+    #[test]
+    fn the_hash_of_a_graph_is_that_of_its_renamed_encoding() {
+        let info = |name: &str| ValueInfoProto { name: name.into(), ..ValueInfoProto::default() };
+        let body = GraphProto { node: vec![node("Neg", &["w"], &["c"])], output: vec![info("c")], ..GraphProto::default() };
+        let attribute = vec![AttributeProto { g: Some(Box::new(body)), ..AttributeProto::default() }];
+        let graph = |x: &str, w: &str, s: &str, z: &str, c: &str| {
+            let mut nodes = vec![node("Add", &[x, w], &[s]), NodeProto { attribute: attribute.clone(), ..node("If", &[s], &[z]) }];
+            if let Some(body) = &mut nodes[1].attribute[0].g {
+                (body.node[0], body.output[0]) = (node("Neg", &[w], &[c]), info(c));
+            }
+            GraphProto { node: nodes, input: vec![info(x)], output: vec![info(z)], ..GraphProto::default() }
+        };
+        let opset_import = vec![OperatorSetIdProto { version: 18, ..OperatorSetIdProto::default() }];
+        let written = GraphProto { name: "g".into(), value_info: vec![info("s")], ..graph("x", "w", "s", "z", "c") };
+        let proto = ModelProto { ir_version: 8, opset_import: opset_import.clone(), graph: Some(written), ..ModelProto::default() };
+        let model = Model { proto, initializers: vec![("w".into(), Array::vector(vec![1.0f32, 2.0]))] };
+        // Inputs first, then initializers, then what nodes make.
+        let stub = TensorProto { name: "v1".into(), data_type: 1, dims: vec![2], ..TensorProto::default() };
+        let renamed = GraphProto { initializer: vec![stub], ..graph("v0", "v1", "v2", "v4", "v3") };
+        let expected = ModelProto { opset_import, graph: Some(renamed), ..ModelProto::default() };
+        assert_eq!(model.graph_hash(), blake3(&expected.encode_to_vec()));
+    }
 }

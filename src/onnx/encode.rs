@@ -20,7 +20,7 @@ const PAGE: u64 = 4096;
 const SMALL: usize = 1024;
 
 // The fields that are written by hand: data of `proto/onnx.proto`.
-const MODEL_GRAPH: u8 = 7;
+pub(super) const MODEL_GRAPH: u8 = 7;
 const GRAPH_NODE: u8 = 1;
 const GRAPH_INITIALIZER: u8 = 5;
 const TENSOR_RAW_DATA: u8 = 9;
@@ -31,7 +31,7 @@ fn field_len(contents: u64) -> u64 {
 }
 
 /// The key and the length in front of a field's contents.
-fn open(number: u8, length: u64, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn open(number: u8, length: u64, out: &mut impl Write) -> io::Result<()> {
     let mut head = vec![number << 3 | 2];
     // Lengths fit in usize: they are sums of lengths of what is in memory or mapped.
     prost::encode_length_delimiter(length as usize, &mut head).map_err(io::Error::other)?;

@@ -5,7 +5,7 @@ use super::encode::Layout;
 use super::external::Folder;
 use super::model::each_tensor;
 use super::proto::tensor_shape_proto::dimension;
-use super::proto::{ModelProto, ValueInfoProto, type_proto};
+use super::proto::{GraphProto, ModelProto, ValueInfoProto, type_proto};
 use super::{Model, decode_budget, tensor};
 use crate::array::map_file;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
@@ -25,6 +25,18 @@ pub struct Saved {
     pub blake3: String,
     /// The file beside it with the large weights, and its length, where the model would have been too long with them.
     pub data: Option<(PathBuf, u64)>,
+}
+
+/// Gives back what lists have room for beyond their members: decoding reserves four of each, and most nodes have one output.
+fn shrink(graph: &mut GraphProto) {
+    for node in &mut graph.node {
+        node.input.shrink_to_fit();
+        node.output.shrink_to_fit();
+        node.attribute.shrink_to_fit();
+    }
+    graph.node.shrink_to_fit();
+    graph.initializer.shrink_to_fit();
+    graph.value_info.shrink_to_fit();
 }
 
 /// Sizes below 0 are unknown: old exporters write −1 for them, and every runtime reads it so.
@@ -56,6 +68,7 @@ impl Model {
         decode_budget::scan(&bytes)?;
         let mut proto = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()).with_source(error))?;
         let Some(graph) = &mut proto.graph else { return Err(Error::new(ErrorCode::NotAModel, "not an ONNX model: no graph")) };
+        shrink(graph);
         graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info).for_each(forget_negative_sizes);
         // Opened only where a tensor asks for it: the folder of an ordinary model is nobody's business.
         let mut opened = None;

@@ -26,6 +26,7 @@ impl Model {
     pub fn from_proto(mut proto: ModelProto) -> Result<Model> {
         let mut initializers = Vec::new();
         if let Some(graph) = &mut proto.graph {
+            initializers.reserve_exact(graph.initializer.len());
             for initializer in std::mem::take(&mut graph.initializer) {
                 match tensor::array(&initializer) {
                     Ok(array) => initializers.push((initializer.name, array)),

@@ -16,7 +16,7 @@ pub(super) fn each_name(node: &mut NodeProto, visit: &mut dyn FnMut(&mut String)
 }
 
 /// Visits the names of a graph: inputs, initializers, nodes, outputs.
-pub(super) fn each_name_in(graph: &mut GraphProto, visit: &mut dyn FnMut(&mut String)) {
+fn each_name_in(graph: &mut GraphProto, visit: &mut dyn FnMut(&mut String)) {
     graph.input.iter_mut().for_each(|info| visit(&mut info.name));
     graph.initializer.iter_mut().for_each(|tensor| visit(&mut tensor.name));
     graph.node.iter_mut().for_each(|node| each_name(node, visit));

@@ -5,6 +5,7 @@ use crate::dim::Type;
 use crate::graph::{Agreement, Condition, Graph, Node, Source, SourceLocation, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// The kinds of diagnostics: what a [`Tracer`](crate::Tracer) may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,7 +130,8 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
         }
     }
     let others: BTreeSet<ValueId> = graph.guarded().chain(graph.outputs().iter().copied()).collect();
-    let is_used = |id: ValueId| uses.contains_key(&id) || others.contains(&id) || gives_a_size(graph, id);
+    let givers = size_givers(graph);
+    let is_used = |id: ValueId| uses.contains_key(&id) || others.contains(&id) || givers.contains(&id);
     let unused = graph.inputs().iter().filter(|&&id| !is_used(id)).map(|&id| Diagnostic::UnusedInput(graph.label(id)));
     let outputs = graph.outputs().iter().zip(traced.outputs());
     let fixed = outputs.filter(|(id, _)| graph.value(**id).constant().is_some()).map(|(_, (name, _))| Diagnostic::ConstantOutput(name));
@@ -156,11 +158,19 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
     unused.chain(fixed).chain(folded).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
 }
 
-/// Whether operators compute with a size of this input that no input before it has.
-fn gives_a_size(graph: &Graph, id: ValueId) -> bool {
-    let symbols = |id: ValueId| graph.value(id).ty.shape.iter().filter_map(|dim| dim.expr().as_symbol().cloned()).collect::<Vec<_>>();
-    let before: Vec<_> = graph.inputs().iter().take_while(|&&input| input != id).flat_map(|&input| symbols(input)).collect();
-    let own = symbols(id).into_iter().filter(|symbol| !before.contains(symbol)).collect::<Vec<_>>();
-    !own.is_empty()
-        && graph.nodes().iter().flat_map(|node| node.op.dims()).any(|dim| own.iter().any(|symbol| dim.expr().symbols().contains(symbol)))
+/// The inputs with a size that operators compute with and that no input before it has.
+fn size_givers(graph: &Graph) -> BTreeSet<ValueId> {
+    let used: BTreeSet<Arc<str>> = graph.nodes().iter().flat_map(|node| node.op.dims()).flat_map(|dim| dim.expr().symbols()).collect();
+    let mut seen = BTreeSet::new();
+    let mut givers = BTreeSet::new();
+    for &id in graph.inputs() {
+        for dim in graph.value(id).ty.shape.iter() {
+            let expr = dim.expr();
+            let Some(symbol) = expr.as_symbol() else { continue };
+            if seen.insert(symbol.clone()) && used.contains(symbol) {
+                givers.insert(id);
+            }
+        }
+    }
+    givers
 }

@@ -60,12 +60,7 @@ impl Inspect {
                 }
                 let specialized: Vec<String> = traced.specialized().iter().map(ToString::to_string).collect();
                 value["specialized"] = json!(specialized);
-                if format == Format::Onnx {
-                    self.provenance(&mut text, &mut value)?;
-                }
-                if self.tensors {
-                    parameters.iter().for_each(|(name, array)| text.push_str(&line(name, array)));
-                }
+                let tensors: String = parameters.iter().filter(|_| self.tensors).map(|(name, array)| line(name, array)).collect();
                 value["declaration"] = json!(traced.declaration().to_string());
                 value["guards"] = json!(traced.guards().iter().map(ToString::to_string).collect::<Vec<_>>());
                 value["notes"] = json!(traced.notes().iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -76,6 +71,13 @@ impl Inspect {
                 value["outputs"] = types(traced.outputs()).into();
                 value["operators"] = json!(counts);
                 value["parameters"] = json!({"count": parameters.len(), "elements": elements, "bytes": size});
+                // The hashes read the file once more: the graph makes room for it.
+                drop(parameters);
+                drop(traced);
+                if format == Format::Onnx {
+                    self.provenance(&mut text, &mut value)?;
+                }
+                text.push_str(&tensors);
             }
             Err(error) if error.code() == ErrorCode::NoInputs => {
                 text.push_str(&format!("  inputs  {} (their shapes are not in the file)\n", printable(&names.join(", "))));

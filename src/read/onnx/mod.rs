@@ -46,7 +46,7 @@ pub struct OnnxModule {
     functions: Vec<FunctionProto>,
     operators: OpRegistry,
     opset: i64,
-    parameters: HashMap<String, Array>,
+    parameters: HashMap<String, Tensor>,
     inputs: Vec<(String, Declared)>,
     /// The structure of the inputs, where it was given.
     form: Option<Vec<Value>>,
@@ -88,7 +88,11 @@ impl OnnxModule {
         let opset = model.opset("").unwrap_or(*OPSETS.end());
         let weights: usize = model.initializers.iter().map(|(_, array)| array.byte_len()).sum();
         let size = weights.saturating_add(prost::Message::encoded_len(&model.proto));
-        let mut parameters: HashMap<String, Array> = model.initializers.into_iter().collect();
+        let parameter = |name: String, array: Array| {
+            let tensor = Tensor::from(array).named(&name);
+            (name, tensor)
+        };
+        let mut parameters: HashMap<String, Tensor> = model.initializers.into_iter().map(|(name, array)| parameter(name, array)).collect();
         let graph = model.proto.graph.ok_or_else(|| Error::damaged("a model without a graph"))?;
         if let Some(unread) = graph.initializer.first() {
             return Err(Error::unsupported(format!("unsupported element type {}", tensor::type_name(unread.data_type)))
@@ -96,7 +100,7 @@ impl OnnxModule {
         }
         for sparse in &graph.sparse_initializer {
             let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
-            parameters.insert(name.to_string(), tensor::dense(sparse).at(format!("initializer {name}"))?);
+            parameters.extend([parameter(name.to_string(), tensor::dense(sparse).at(format!("initializer {name}"))?)]);
         }
         let is_foreign = model.proto.producer_name != env!("CARGO_PKG_NAME");
         let functions = model.proto.functions;
@@ -185,7 +189,15 @@ impl OnnxModule {
             found,
             is_scan: false,
         };
-        runner.nodes(&self.graph.node, scope).map_err(|error| match freed.first() {
+        // Declarations are compared with values when all is done.
+        let kept = found.is_none().then(|| {
+            let guarded = self.guards.iter().filter_map(|guard| match &guard.condition {
+                SavedCondition::Values(name, _) => Some(name.as_str()),
+                _ => None,
+            });
+            self.outputs.iter().map(String::as_str).chain(guarded).collect()
+        });
+        runner.nodes(&self.graph.node, scope, kept.as_ref()).map_err(|error| match freed.first() {
             Some(freed) => error.help(format!(
                 "the file declares axis {} of `{}` as {}, and the graph does not allow other sizes",
                 freed.axis, freed.input, freed.declared
@@ -273,12 +285,9 @@ impl OnnxModule {
 
     /// The inputs and parameters by name.
     fn scope(&self, inputs: &[Value]) -> Scope<'_> {
-        let mut scope = Scope::new();
+        let mut scope = Scope::with_parameters(&self.parameters);
         for ((name, _), value) in self.inputs.iter().zip(inputs) {
             scope.insert(name, value.clone());
-        }
-        for (name, array) in &self.parameters {
-            scope.insert(name, Tensor::from(array.clone()).named(name).into());
         }
         scope
     }
@@ -307,7 +316,8 @@ impl OnnxModule {
 
     /// The parameters by name.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &Array)> {
-        let ordered: BTreeMap<&str, &Array> = self.parameters.iter().map(|(name, array)| (name.as_str(), array)).collect();
+        let ordered: BTreeMap<&str, &Array> =
+            self.parameters.iter().filter_map(|(name, tensor)| Some((name.as_str(), tensor.value()?))).collect();
         ordered.into_iter()
     }
 }

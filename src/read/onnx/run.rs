@@ -8,11 +8,11 @@ use crate::dim::Dim;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Inputs;
 use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
-use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
+use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls, outer_names};
 use crate::ops::{self, Iteration, OpRegistry};
 use crate::tensor::{Tensor, is_tracing, location, superseded};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How deeply graphs and functions may nest.
 const DEEPEST: usize = 64;
@@ -23,16 +23,22 @@ const MAX_ITERATIONS: i64 = 1 << 20;
 #[derive(Clone)]
 pub(super) struct Scope<'a> {
     own: HashMap<String, Value>,
+    parameters: Option<&'a HashMap<String, Tensor>>,
     around: Option<&'a Scope<'a>>,
 }
 
 impl<'a> Scope<'a> {
     pub(super) fn new() -> Scope<'a> {
-        Scope { own: HashMap::new(), around: None }
+        Scope { own: HashMap::new(), parameters: None, around: None }
+    }
+
+    /// That of a whole model, which sees its parameters.
+    pub(super) fn with_parameters(parameters: &'a HashMap<String, Tensor>) -> Scope<'a> {
+        Scope { parameters: Some(parameters), ..Scope::new() }
     }
 
     fn inside(around: &'a Scope<'a>) -> Scope<'a> {
-        Scope { own: HashMap::new(), around: Some(around) }
+        Scope { around: Some(around), ..Scope::new() }
     }
 
     pub(super) fn insert(&mut self, name: &str, value: Value) {
@@ -40,10 +46,15 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn get(&self, name: &str) -> Result<Value> {
-        match (self.own.get(name), self.around) {
-            (Some(value), _) => Ok(value.clone()),
-            (None, Some(around)) => around.get(name),
-            (None, None) => Err(Error::damaged(format!("`{name}` is not defined"))),
+        if let Some(value) = self.own.get(name) {
+            return Ok(value.clone());
+        }
+        if let Some(tensor) = self.parameters.and_then(|parameters| parameters.get(name)) {
+            return Ok(tensor.clone().into());
+        }
+        match self.around {
+            Some(around) => around.get(name),
+            None => Err(Error::damaged(format!("`{name}` is not defined"))),
         }
     }
 }
@@ -97,12 +108,26 @@ pub(super) struct GraphRunner<'a> {
     pub is_scan: bool,
 }
 
+/// The values that are not kept, each with the index of the last node that uses it (or, if none does, makes it), in the order of the nodes.
+fn last_uses<'a>(nodes: &'a [NodeProto], kept: &HashSet<&str>) -> Vec<(usize, &'a str)> {
+    let mut last = HashMap::new();
+    for (i, node) in nodes.iter().enumerate() {
+        let names = node.input.iter().chain(&node.output).map(String::as_str).chain(outer_names(node));
+        last.extend(names.filter(|name| !kept.contains(name)).map(|name| (name, i)));
+    }
+    let mut ends: Vec<(usize, &str)> = last.into_iter().map(|(name, i)| (i, name)).collect();
+    ends.sort_unstable();
+    ends
+}
+
 impl GraphRunner<'_> {
-    /// Runs all nodes of a graph in order.
-    pub(super) fn nodes(&self, nodes: &[NodeProto], scope: &mut Scope) -> Result<()> {
+    /// Runs all nodes of a graph in order. Where it is said what is needed afterwards, everything else is dropped behind its last use.
+    pub(super) fn nodes(&self, nodes: &[NodeProto], scope: &mut Scope, kept: Option<&HashSet<&str>>) -> Result<()> {
         if self.depth > DEEPEST {
             return Err(Error::too_deep("graphs nested too deeply"));
         }
+        let last_uses = kept.map(|kept| last_uses(nodes, kept)).unwrap_or_default();
+        let mut ends = last_uses.iter().peekable();
         for (i, proto) in nodes.iter().enumerate() {
             superseded()?;
             let node = Node::new(proto, i);
@@ -111,6 +136,9 @@ impl GraphRunner<'_> {
                 .map_err(|error| if error.locations().next().is_some() { error } else { error.at(node.location()) })?;
             for (name, value) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
                 scope.insert(name, value);
+            }
+            while let Some((_, name)) = ends.next_if(|end| end.0 == i) {
+                scope.own.remove(*name);
             }
         }
         Ok(())
@@ -195,7 +223,7 @@ impl GraphRunner<'_> {
             .iter()
             .find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"))
             .map_or(self.opset, |import| import.version);
-        GraphRunner { depth: self.depth + 1, opset, caller: Some(path), ..*self }.nodes(&nodes, &mut scope)?;
+        GraphRunner { depth: self.depth + 1, opset, caller: Some(path), ..*self }.nodes(&nodes, &mut scope, None)?;
         function.output.iter().map(|name| scope.get(name)).collect()
     }
 
@@ -212,7 +240,7 @@ impl GraphRunner<'_> {
         for (info, value) in graph.input.iter().zip(inputs) {
             scope.insert(&info.name, value);
         }
-        GraphRunner { depth: self.depth + 1, is_scan: false, ..*self }.nodes(&graph.node, &mut scope)?;
+        GraphRunner { depth: self.depth + 1, is_scan: false, ..*self }.nodes(&graph.node, &mut scope, None)?;
         if let Some(found) = self.found {
             let declared = graph.input.iter().map(|info| ("input", info)).chain(graph.output.iter().map(|info| ("output", info)));
             let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?, self.is_scan));
