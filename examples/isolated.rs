@@ -20,6 +20,7 @@ fn main() -> Result<()> {
     };
     let double = save("double.onnx", |x| x.mul(2.0))?;
     let greedy = save("greedy.onnx", |x| x.unsqueeze(1)?.expand([-1, 1 << 20])?.softmax(1)?.sum(1, false))?;
+    let long = save("long.onnx", |x| (0..40).try_fold(x.unsqueeze(1)?.mul(&x)?, |y, _| y.matmul(&y)))?;
 
     let limits = Limits::new().memory(1 << 30).timeout(Duration::from_secs(60));
     let model = IsolatedModel::open(&double, &limits)?;
@@ -40,6 +41,12 @@ fn main() -> Result<()> {
     println!("{ended:?}");
     assert_eq!(ended.code(), ErrorCode::TooBig);
     assert_eq!(model.run(&[Array::vector(vec![0.0f32])])?[0].to_vec::<f32>()?, [1.0]);
+
+    // What computes for too long is ended too; the error says at which node.
+    let model = IsolatedModel::open(&long, &limits.cpu_seconds(2))?;
+    let ended = model.run(&[Array::full(DType::F32, &[2000], 0.0.into())]).unwrap_err();
+    println!("{ended:?}");
+    assert!(ended.code() == ErrorCode::TooBig && ended.to_string().contains("MatMul"));
 
     std::fs::remove_dir_all(&folder).map_err(|error| Error::write(error.to_string()))
 }

@@ -1,6 +1,8 @@
-//! How much this process has done so far, for the display of progress. No result depends on it.
+//! How much this process has done so far, for the display of progress, and what it is doing, for who explains its end. No result depends on it.
 
+use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// A kind of work that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,5 +34,83 @@ impl Work {
 
     pub(crate) fn add(self, amount: u64) {
         DONE[self as usize].fetch_add(amount, Ordering::Relaxed);
+    }
+}
+
+/// The memory that a child shares with its parent, where it has one that asked for it.
+static STEP: OnceLock<Mutex<memmap2::MmapMut>> = OnceLock::new();
+
+/// The bytes of a step's length, in front of its text.
+const LENGTH: usize = 2;
+
+/// What is written into the memory of a step: text beyond its end is cut.
+struct StepText<'a> {
+    memory: &'a mut [u8],
+    length: usize,
+}
+
+impl fmt::Write for StepText<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let free = &mut self.memory[LENGTH + self.length..];
+        let taken = text.len().min(free.len());
+        free[..taken].copy_from_slice(&text.as_bytes()[..taken]);
+        self.length += taken;
+        Ok(())
+    }
+}
+
+/// A step of the work: an operator that is evaluated, a model that is prepared. Dropped, it is done.
+#[must_use = "the step is done when it is dropped"]
+pub(crate) struct RunningStep(());
+
+/// Notes a step, which stays in the shared memory when a signal ends the process in it. `locations` writes where it is, innermost first, with a NUL between two. Where
+/// nobody asked, nothing is formatted.
+pub(crate) fn step(locations: impl Fn(&mut fmt::Formatter) -> fmt::Result) -> RunningStep {
+    if let Some(memory) = STEP.get() {
+        note(&mut memory.lock().unwrap_or_else(PoisonError::into_inner), locations);
+    }
+    RunningStep(())
+}
+
+fn note(memory: &mut [u8], locations: impl Fn(&mut fmt::Formatter) -> fmt::Result) {
+    let mut text = StepText { memory, length: 0 };
+    // A text that cannot be formatted is none.
+    let length = write!(text, "{}", fmt::from_fn(locations)).map_or(0, |()| text.length);
+    memory[..LENGTH].copy_from_slice(&(length as u16).to_le_bytes());
+}
+
+impl Drop for RunningStep {
+    fn drop(&mut self) {
+        if let Some(memory) = STEP.get() {
+            memory.lock().unwrap_or_else(PoisonError::into_inner)[..LENGTH].fill(0);
+        }
+    }
+}
+
+/// Has steps noted in this memory, of at most 64 KiB, from now on.
+pub(crate) fn note_steps_in(memory: memmap2::MmapMut) {
+    // Once in a process: it has one parent.
+    let _ = STEP.set(Mutex::new(memory));
+}
+
+/// The locations of the step in such memory, innermost first.
+pub(crate) fn noted(memory: &[u8]) -> Vec<String> {
+    let Some((length, text)) = memory.split_first_chunk::<LENGTH>() else { return Vec::new() };
+    let text = &text[..text.len().min(usize::from(u16::from_le_bytes(*length)))];
+    text.split(|&byte| byte == 0).filter(|part| !part.is_empty()).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_read_as_it_was_noted_and_cut_where_memory_ends() {
+        let mut memory = [0; 16];
+        assert_eq!(noted(&memory), [""; 0]);
+        note(&mut memory, |f| f.write_str("Add\0a.b"));
+        assert_eq!(noted(&memory), ["Add", "a.b"]);
+        note(&mut memory, |f| f.write_str("Conv\x000123456789abcdef"));
+        assert_eq!(noted(&memory), ["Conv", "012345678"]);
     }
 }

@@ -37,6 +37,15 @@ pub fn map(file: &File) -> io::Result<Bytes> {
     Ok(Bytes::from_owner(mapping))
 }
 
+/// An open regular file as memory that is shared with all who map or read it.
+///
+/// # Errors
+/// As the operating system refuses.
+pub fn map_shared(file: &File) -> io::Result<memmap2::MmapMut> {
+    // SAFETY: the mapping is not handed out as anything but bytes, of which every value is valid. Nobody truncates the file: it has no name.
+    unsafe { memmap2::MmapMut::map_mut(file) }
+}
+
 /// What the operating system said, without its number.
 fn reason(error: &io::Error) -> String {
     match error.kind() {

@@ -4,6 +4,7 @@ use super::{Condition, Graph, Guard, Inputs, Source, ValueId};
 use crate::array::Array;
 use crate::dim::{Bindings, Sizes};
 use crate::error::{Error, Result, ResultExt};
+use crate::work;
 
 impl Graph {
     /// What each symbol stands for in a call with these inputs.
@@ -96,6 +97,7 @@ impl Graph {
         let on_data: Vec<&Guard> = self.guards.iter().filter(|guard| guard.depends_on_data()).collect();
         for (i, node) in self.nodes.iter().enumerate() {
             let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, &values))).collect();
+            let _step = work::step(|f| write!(f, "{}\0{}", node.op.name(), node.location));
             let outputs = node.op.eval(&Inputs::new(&arguments), Sizes::Bound(&bindings)).at(node.op.name()).at(&node.location)?;
             for (&id, array) in node.outputs.iter().zip(outputs) {
                 // Sizes that depend on data are known from here on.

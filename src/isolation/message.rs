@@ -72,6 +72,17 @@ const ARRAYS: u8 = 3;
 const FAILED: u8 = 4;
 
 impl PipeMessage {
+    /// The error of a message that is no answer to what was asked.
+    pub(super) fn unexpected(&self) -> Error {
+        let kind = match self {
+            PipeMessage::Load(_) => "a request to load a model",
+            PipeMessage::Loaded(_) => "the names of a model that was loaded",
+            PipeMessage::Arrays(_) => "arrays",
+            PipeMessage::Failed(_) => "an error",
+        };
+        Error::internal(format!("a worker's answer is of the wrong kind: {kind}"))
+    }
+
     /// Writes the message.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ mod process;
 mod system;
 mod worker;
 
-pub use process::{Limits, caught, child_of_this_process, end_with_parent, ended, is_child, limit_memory};
+pub use process::{Limits, StepRecord, caught, child_of_this_process, end_with_parent, ended, is_child, limit_memory, note_steps};
 
 use crate::array::Array;
 use crate::error::{Error, Result, ResultExt};
@@ -93,7 +93,8 @@ impl IsolatedModel {
     ///
     /// # Errors
     /// Those of [`Session::run`](crate::runtime::Session::run); [`TooBig`](crate::ErrorCode::TooBig) where the values of the call take more than the model justifies,
-    /// with the node, or more than its limit; [`Runtime`](crate::ErrorCode::Runtime) where the call takes longer than the limit, or a signal ends the worker.
+    /// with the node, or more than its limit; [`Runtime`](crate::ErrorCode::Runtime) where the call takes longer than the limit, or a signal ends the worker: with the
+    /// node that it was evaluating, where the system lets the worker say it (Linux).
     pub fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         let mut current = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
         let mut worker = match current.take() {
@@ -109,7 +110,7 @@ impl IsolatedModel {
         match answer {
             PipeMessage::Arrays(outputs) => Ok(outputs),
             PipeMessage::Failed(error) => Err(error.at(self.path.display())),
-            PipeMessage::Load(_) | PipeMessage::Loaded(_) => Err(Error::internal("a worker's answer is none")),
+            other @ (PipeMessage::Load(_) | PipeMessage::Loaded(_)) => Err(other.unexpected()),
         }
     }
 }
@@ -124,6 +125,8 @@ struct Worker {
     pipe: Option<ChildStdin>,
     answers: Receiver<Result<Option<PipeMessage>>>,
     said: Option<JoinHandle<String>>,
+    /// What it is doing.
+    step: StepRecord,
 }
 
 impl Worker {
@@ -131,10 +134,11 @@ impl Worker {
         let failed = |error: std::io::Error| Error::runtime(format!("a worker cannot be started: {error}"));
         let mut command = child_of_this_process(std::env::current_exe().map_err(failed)?);
         command.env(WORKER, "1").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let step = StepRecord::of(&mut command);
         let mut child = command.spawn().map_err(failed)?;
         let (pipe, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (sender, answers) = channel();
-        let mut worker = Worker { child, pipe, answers, said: None };
+        let mut worker = Worker { child, pipe, answers, said: None, step };
         if let (Some(mut stdout), Some(stderr)) = (stdout, stderr) {
             let listen = move || {
                 loop {
@@ -153,7 +157,7 @@ impl Worker {
         match worker.ask(&PipeMessage::Load(request), limits)? {
             PipeMessage::Loaded(names) => Ok((worker, names)),
             PipeMessage::Failed(error) => Err(error),
-            PipeMessage::Load(_) | PipeMessage::Arrays(_) => Err(Error::internal("a worker's answer is none")),
+            other @ (PipeMessage::Load(_) | PipeMessage::Arrays(_)) => Err(other.unexpected()),
         }
     }
 
@@ -175,12 +179,12 @@ impl Worker {
             Ok(Err(error)) => Err(error),
             Err(RecvTimeoutError::Timeout) => {
                 let seconds = limits.timeout.unwrap_or_default().as_secs_f64();
-                Err(Error::runtime(format!("took longer than {seconds} s")).help("Limits::timeout allows more"))
+                Err(self.step.explain(Error::runtime(format!("took longer than {seconds} s")).help("Limits::timeout allows more")))
             }
             Ok(Ok(None)) | Err(RecvTimeoutError::Disconnected) => {
                 let status = self.child.wait().map_err(|error| Error::runtime(error.to_string()))?;
                 let said = self.said.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-                Err(ended(status, &said))
+                Err(self.step.explain(ended(status, &said)))
             }
         }
     }

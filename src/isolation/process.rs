@@ -1,8 +1,12 @@
 //! Child processes that are this program again: how they are started, know that they are children, are limited, and what their end means.
 
 use super::system::{self, Resource};
+use crate::array::map_shared;
 use crate::error::{Error, Result};
+use crate::work::{note_steps_in, noted};
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 use std::process::{Command, ExitStatus};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -74,6 +78,56 @@ pub fn child_of_this_process(program: impl AsRef<OsStr>) -> Command {
     command.env(PARENT, std::process::id().to_string());
     command.envs(ALLOCATOR.iter().copied().filter(|(name, _)| std::env::var_os(name).is_none()));
     command
+}
+
+/// The variable that says where a child notes what it is doing.
+const STEPS: &str = "ONTRACE_STEPS";
+
+/// The most that a child notes, in bytes.
+const STEP_SIZE: usize = 4096;
+
+/// What a child is doing, in memory that it shares with its parent: the node that it evaluated when a signal ended it. A file without a name, on Linux; on other
+/// systems there is none, and nothing is known.
+#[derive(Debug)]
+pub struct StepRecord(Option<File>);
+
+impl StepRecord {
+    /// Makes one, and has the child of this command use it, if it calls [`note_steps`].
+    pub fn of(command: &mut Command) -> StepRecord {
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::fd::AsRawFd;
+            // Written, and not only as long: memory without room on the disk would end the child.
+            let made = tempfile::tempfile().and_then(|mut file| file.write_all(&[0; STEP_SIZE]).map(|()| file));
+            if let Ok(file) = made {
+                command.env(STEPS, format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
+                return StepRecord(Some(file));
+            }
+        }
+        command.env_remove(STEPS);
+        StepRecord(None)
+    }
+
+    /// The error, at the node that the child was evaluating and where that is, if it was.
+    pub fn explain(&self, error: Error) -> Error {
+        let mut memory = Vec::new();
+        let Some(mut file) = self.0.as_ref() else { return error };
+        if file.rewind().and_then(|()| file.read_to_end(&mut memory)).is_err() {
+            return error;
+        }
+        noted(&memory).into_iter().fold(error, Error::at)
+    }
+}
+
+/// Has this process note what it is doing for its parent, where it is the child of one that made a [`StepRecord`].
+pub fn note_steps() {
+    let Some(path) = std::env::var_os(STEPS).filter(|_| is_child()) else { return };
+    let Ok(file) = File::options().read(true).write(true).open(path) else { return };
+    if file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == STEP_SIZE as u64)
+        && let Ok(memory) = map_shared(&file)
+    {
+        note_steps_in(memory);
+    }
 }
 
 /// Whether this process was started by a command of [`child_of_this_process`]. The variable that says so may have been handed on to programs that a child

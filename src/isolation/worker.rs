@@ -1,7 +1,7 @@
 //! The worker: loads one model and answers calls until its pipe ends.
 
 use super::message::{LoadRequest, LoadedNames, PipeMessage};
-use super::process::{Limits, caught, end_with_parent, limit_memory};
+use super::process::{Limits, caught, end_with_parent, limit_memory, note_steps};
 use super::system;
 use crate::array::Array;
 use crate::check::{check_memory, memory_limit};
@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 /// Serves the program that started this process. It has no other task: where the pipe ends, it ends.
 pub(super) fn serve() -> ! {
     end_with_parent();
+    note_steps();
     crate::runtime::bound_threads();
     let (mut requests, mut answers) = (std::io::stdin().lock(), std::io::stdout().lock());
     let mut loaded: Option<ServedModel> = None;

@@ -72,13 +72,13 @@ mod tests {
         let number = |i: usize, j: usize| (3 * i + j) as f64 - 4.0;
         let (a, b) = (Array2::from_shape_fn((4, 6), |(i, j)| number(i, j)), Array2::from_shape_fn((3, 5), |(i, j)| number(i, j)));
         // 4 × 3 of every second column, backwards, and the same as the transposed of another layout.
-        let (a, turned) = (a.slice(s![.., ..;-2]), b.t());
-        let (first, second) = (a.to_owned(), turned.to_owned());
+        let (a, transposed) = (a.slice(s![.., ..;-2]), b.t());
+        let (first, second) = (a.to_owned(), transposed.to_owned());
         let sum = |i: usize, j: usize| (0..3).map(|k| first[[i, k]] * second[[j, k]]).sum::<f64>();
         for add in [false, true] {
             // Every second row of C.
             let mut c = Array2::from_elem((8, 5), 1.0);
-            serial_product(a, turned.t(), add, c.slice_mut(s![..;2, ..]));
+            serial_product(a, transposed.t(), add, c.slice_mut(s![..;2, ..]));
             let expected = Array2::from_shape_fn((8, 5), |(i, j)| if i % 2 == 1 { 1.0 } else { sum(i / 2, j) + f64::from(u8::from(add)) });
             assert_eq!(c, expected);
         }

@@ -46,6 +46,7 @@ use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use crate::trace::{ExportOptions, Traced, signature_of};
 use crate::tree::TreeDef;
+use crate::work;
 use fallback_table::{FALLBACK_TABLE, Fallback, FallbackRow};
 use guards::Conditions;
 use kernel_nodes::Kernels;
@@ -580,6 +581,7 @@ impl Session {
     }
 
     fn compile(&self, shapes: &[Vec<usize>]) -> Result<Arc<Runnable>> {
+        let _step = work::step(|f| f.write_str("tract's plan"));
         self.planned(shapes, |model| {
             let mut model = model.into_typed()?;
             model.declutter()?;
@@ -629,6 +631,7 @@ fn without_functions(model: &Model, operators: &OpRegistry) -> Option<Model> {
 
 /// Parses a model with tract.
 fn parse(model: &ModelProto, operators: &OpRegistry, kernels: Kernels) -> Result<InferenceModel> {
+    let _step = work::step(|f| f.write_str("tract's reading of the model"));
     let bytes = model.encode_to_vec();
     panic::on_a_deep_stack(move || {
         let model = tract_onnx::pb::ModelProto::decode(bytes.as_slice())?;

@@ -1,6 +1,7 @@
 //! A plan of tract's that is run again and again: what it makes for a run is kept for the next one.
 
 use crate::kernels::threads::{self, Pool};
+use crate::work;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -77,7 +78,10 @@ impl Runnable {
     pub(super) fn run(&self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let idle = self.idle.lock().ok().and_then(|mut idle| idle.pop());
         let mut state = idle.map_or_else(|| self.plan.spawn(), Ok)?;
-        let outputs = state.run(inputs)?;
+        let outputs = state.run_plan_with_eval(inputs, |context, state, node, inputs| {
+            let _step = work::step(|f| write!(f, "node {} ({})", node.name, node.op().name()));
+            eval(context, state, node, inputs)
+        })?;
         if self.stateless
             && let Ok(mut idle) = self.idle.lock()
             && idle.len() < IDLE
@@ -93,7 +97,9 @@ impl Runnable {
     pub(super) fn run_timed(&self, inputs: TVec<TValue>, mut observe: impl FnMut(&str, &str, Duration)) -> TractResult<TVec<TValue>> {
         self.plan.spawn()?.run_plan_with_eval(inputs, |context, state, node, inputs| {
             let started = Instant::now();
+            let step = work::step(|f| write!(f, "node {} ({})", node.name, node.op().name()));
             let outputs = eval(context, state, node, inputs);
+            drop(step);
             observe(&node.name, &node.op().name(), started.elapsed());
             outputs
         })

@@ -5,6 +5,7 @@ use crate::array::{Array, DType};
 use crate::dim::{Constraints, Dim, DimArray, Sizes, Type};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Agreement, Computed, Derivation, Inputs, Operator};
+use crate::work;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub(crate) fn apply_shared(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>]) ->
 }
 
 fn dispatch(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location) -> Result<Vec<Tensor>> {
+    let _step = work::step(|f| write!(f, "{}\0{}", op.name(), location::here(None, caller)));
     let types: Vec<Option<&Type>> = inputs.iter().map(|input| input.map(Tensor::ty)).collect();
     let constraints = recorder::constraints();
     let inferred = op.infer(&Inputs::new(&types).under(&constraints)).map(|types| simplified(types, &constraints));

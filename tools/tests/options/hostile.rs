@@ -110,6 +110,22 @@ fn a_process_that_runs_out_of_memory_is_an_error_with_a_code() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_process_that_a_signal_ends_says_which_node_it_was_evaluating() {
+    let folder = Folder::new();
+    // Some seconds of computing in nothing but products.
+    let products = module::from_fn(|x: Tensor| (0..40).try_fold(x, |x, _| x.matmul(&x)));
+    record(&products, &Tensor::zeros([1500, 1500], DType::F32).unwrap()).unwrap().save(folder.path("m.onnx")).unwrap();
+    for options in ["", "--backend eager", "--json"] {
+        let script = format!("ulimit -S -t 1; exec {} run m.onnx {options}", env!("CARGO_BIN_EXE_ontrace"));
+        let output = Command::new("sh").args(["-c", &script]).current_dir(folder.path("")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{said}");
+        assert!(said.contains("E0501") && said.contains("MatMul") && said.contains("it computed longer than it may"), "{said}");
+    }
+}
+
+#[test]
 fn an_output_without_a_shape_runs_and_is_refused_by_a_check() {
     use ontrace::onnx::proto::type_proto::Value;
     let folder = Folder::new();
