@@ -233,8 +233,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
         }
     }),
     ("Trilu", |node, inputs| {
-        let diagonal = inputs.opt(1).map_or(Ok(0), |k| super::fixed(k).map(|k| k.first().copied().unwrap_or(0)))?;
-        Ok(vec![apply_one(Trilu { upper: node.int("upper", 1)? != 0, diagonal }, &[inputs.at(0)?])?])
+        let diagonal = inputs.opt(1).map_or(Ok(None), |k| super::dims_of(k).map(|k| k.first().cloned()))?.unwrap_or(Dim::Fixed(0));
+        Ok(vec![inputs.at(0)?.triangle(node.int("upper", 1)? != 0, &diagonal)?])
     }),
     ("EyeLike", |node, inputs| {
         let x = inputs.at(0)?;

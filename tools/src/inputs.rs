@@ -129,7 +129,11 @@ impl Inputs {
     /// The model with its example inputs: those of the file, changed and completed by the options.
     pub fn apply(&self, model: LoadedModel) -> Result<Prepared> {
         let (open, optional, types) = (model.open_inputs(), model.optional_inputs(), model.input_types());
-        let names = model.input_names();
+        let mut names = model.input_names();
+        // A number that has a default is an input where an option names it.
+        let is_named = |name: &str| self.specs.iter().any(|spec| spec.strip_prefix(name).is_some_and(|rest| rest.starts_with(['=', ':'])));
+        let scalars = types.iter().filter(|(name, declared)| !names.contains(name) && scalar_type(declared).is_some() && is_named(name));
+        names.extend(scalars.map(|own| own.0.clone()).collect::<Vec<_>>());
         let specs = self.specs(&names, &open)?;
         let from_file = model.example().cloned();
         let mut slots = slots(&names, &open, from_file.as_ref(), &specs, &types);

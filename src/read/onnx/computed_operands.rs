@@ -88,6 +88,18 @@ fn a_step_that_is_an_input_is_read_anew_in_every_call() {
 }
 
 #[test]
+fn a_diagonal_that_is_an_input_is_read_anew_in_every_call() {
+    let module = OnnxModule::new(model("Trilu", 18, &[("x", 1, &["2", "2"]), ("k", 7, &[])])).unwrap();
+    let x = Tensor::new([2, 2], vec![1.0f32, 2.0, 3.0, 4.0]).unwrap();
+    let example = Example::new().input("x", &x).input("k", &Tensor::from(crate::Array::scalar(0i64)));
+    let traced = record(&module, example.shapes_only()).unwrap();
+    for (k, expected) in [(0i64, [1.0f32, 2.0, 0.0, 4.0]), (1, [0.0, 2.0, 0.0, 0.0]), (-1, [1.0, 2.0, 3.0, 4.0])] {
+        let inputs = [x.to_array().unwrap(), crate::Array::scalar(k)];
+        assert_eq!(traced.graph().replay(&inputs).unwrap()[0].to_vec::<f32>().unwrap(), expected, "{k}");
+    }
+}
+
+#[test]
 fn a_computed_shape_is_read_anew_in_every_call() {
     let file = model("Reshape", 18, &[("x", 1, &["2", "3", "4"]), ("s", 7, &["2"])]);
     let module = OnnxModule::new(file).unwrap();
