@@ -1,8 +1,9 @@
 //! Protobuf encoding of a model as a stream: lengths are computed first, then everything is written once, weights directly from their storage.
 
+use super::digest::{DIGITS, WEIGHTS_HASH_KEY, WeightsHash};
 use super::external::Location;
 use super::proto::tensor_proto::DataLocation;
-use super::proto::{GraphProto, ModelProto, TensorProto};
+use super::proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
 use super::{Model, tensor};
 use crate::array::Array;
 use crate::error::Result;
@@ -58,14 +59,42 @@ impl Weight<'_> {
 /// A model laid out: every length is known, nothing is written yet.
 pub(super) struct Layout<'a> {
     model: &'a Model,
-    /// The model's message without its graph.
+    /// The model's message without its graph and its metadata.
     outer: Vec<u8>,
     /// The graph's message without nodes and initializers.
     inner: Vec<u8>,
     weights: Vec<Weight<'a>>,
     graph: u64,
-    /// Values that lie in the data file, and where.
-    external: Vec<(u64, Cow<'a, Array>)>,
+    /// Values that lie in the data file: which of the initializers, where, and as the file packs them.
+    external: Vec<(usize, u64, Cow<'a, Array>)>,
+    /// The length of the metadata, which come last: the hash of the weights is among them.
+    metadata: u64,
+}
+
+/// Writes to two places.
+struct Tee<'a, W>(&'a mut W, &'a mut WeightsHash);
+
+impl<W: Write> Write for Tee<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.0.write(bytes)?;
+        self.1.write_all(&bytes[..written])?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Writes an array as the file packs it, and takes it into the hash of the weights, where there is one.
+fn write_weight(array: &Array, packed: &Array, hash: Option<&mut WeightsHash>, out: &mut impl Write) -> io::Result<()> {
+    let Some(hash) = hash else { return packed.write_to(out) };
+    hash.begin(array);
+    if array.dtype().bits() < 8 {
+        array.write_to(hash)?;
+        return packed.write_to(out);
+    }
+    packed.write_to(&mut Tee(out, hash))
 }
 
 impl<'a> Layout<'a> {
@@ -95,7 +124,7 @@ impl<'a> Layout<'a> {
             model_version,
             doc_string,
             graph,
-            metadata_props,
+            metadata_props: _,
             training_info,
             functions,
             configuration,
@@ -109,7 +138,7 @@ impl<'a> Layout<'a> {
             model_version: *model_version,
             doc_string: doc_string.clone(),
             graph: None,
-            metadata_props: metadata_props.clone(),
+            metadata_props: Vec::new(),
             training_info: training_info.clone(),
             functions: functions.clone(),
             configuration: configuration.clone(),
@@ -142,14 +171,14 @@ impl<'a> Layout<'a> {
         });
         let mut end = 0u64;
         let mut external = Vec::new();
-        let weight = |(name, array): &'a (String, Array)| {
+        let weight = |(i, (name, array)): (usize, &'a (String, Array))| {
             let (header, array) = (tensor::header(name, array), packed(array)?);
             Ok(match data {
                 Some(path) if array.byte_len() >= SMALL => {
                     let offset = end.next_multiple_of(PAGE);
                     end = offset + array.byte_len() as u64;
                     let location = Location { path: path.into(), offset, length: Some(array.byte_len() as u64) };
-                    external.push((offset, array));
+                    external.push((i, offset, array));
                     let data_location = DataLocation::External as i32;
                     let header = TensorProto { external_data: location.write(), data_location, ..header };
                     Weight { header: header.encode_to_vec(), data: None }
@@ -157,9 +186,10 @@ impl<'a> Layout<'a> {
                 _ => Weight { header: header.encode_to_vec(), data: Some(array).filter(|array| !array.is_empty()) },
             })
         };
-        let weights = model.initializers.iter().map(weight).collect::<Result<Vec<_>>>()?;
-        let mut layout =
-            Layout { model, outer: outer.encode_to_vec(), inner: inner.unwrap_or_default().encode_to_vec(), weights, graph: 0, external };
+        let weights = model.initializers.iter().enumerate().map(weight).collect::<Result<Vec<_>>>()?;
+        let (outer, inner) = (outer.encode_to_vec(), inner.unwrap_or_default().encode_to_vec());
+        let mut layout = Layout { model, outer, inner, weights, graph: 0, external, metadata: 0 };
+        layout.metadata = layout.metadata(Some(&"0".repeat(DIGITS))).len() as u64;
         let nodes = model.proto.graph.iter().flat_map(|graph| &graph.node).map(Message::encoded_len);
         let kept = model.proto.graph.iter().flat_map(|graph| &graph.initializer).map(Message::encoded_len);
         layout.graph = layout.inner.len() as u64
@@ -170,16 +200,30 @@ impl<'a> Layout<'a> {
 
     /// The length of the model in bytes.
     pub fn len(&self) -> u64 {
-        self.outer.len() as u64 + field_len(self.graph)
+        self.outer.len() as u64 + field_len(self.graph) + self.metadata
     }
 
     /// The length of the data file in bytes, 0 where there is none.
     pub fn data_len(&self) -> u64 {
-        self.external.last().map_or(0, |(offset, array)| offset + array.byte_len() as u64)
+        self.external.last().map_or(0, |(_, offset, array)| offset + array.byte_len() as u64)
     }
 
-    /// Writes the model.
-    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    /// The metadata with the hash of the weights where it is wanted.
+    fn metadata(&self, hash: Option<&str>) -> Vec<u8> {
+        let mut metadata_props = self.model.proto.metadata_props.clone();
+        for entry in metadata_props.iter_mut().filter(|entry| is_wanted(entry)) {
+            entry.value = hash.unwrap_or_default().to_string();
+        }
+        ModelProto { metadata_props, ..ModelProto::default() }.encode_to_vec()
+    }
+
+    /// A hash of the weights to begin with, where the metadata want it.
+    fn hash(&self) -> Option<WeightsHash> {
+        self.model.proto.metadata_props.iter().any(is_wanted).then(WeightsHash::default)
+    }
+
+    /// Writes the model; the hash of the weights is that which [`Layout::write_data`] gave, where there is a data file.
+    pub fn write(&self, hash: Option<String>, out: &mut impl Write) -> io::Result<()> {
         out.write_all(&self.outer)?;
         open(MODEL_GRAPH, self.graph, out)?;
         out.write_all(&self.inner)?;
@@ -193,27 +237,48 @@ impl<'a> Layout<'a> {
                 out.write_all(&initializer.encode_to_vec())?;
             }
         }
-        for weight in &self.weights {
+        let mut own = self.hash().filter(|_| hash.is_none());
+        for (weight, (_, array)) in self.weights.iter().zip(&self.model.initializers) {
             open(GRAPH_INITIALIZER, weight.len(), out)?;
             out.write_all(&weight.header)?;
-            if let Some(data) = &weight.data {
-                open(TENSOR_RAW_DATA, data.byte_len() as u64, out)?;
-                data.write_to(out)?;
+            match &weight.data {
+                Some(data) => {
+                    open(TENSOR_RAW_DATA, data.byte_len() as u64, out)?;
+                    write_weight(array, data, own.as_mut(), out)?;
+                }
+                // It has no elements, or they are in the data file.
+                None => own.iter_mut().for_each(|hash| hash.begin(array)),
             }
         }
-        Ok(())
+        out.write_all(&self.metadata(own.map(|own| own.finish()).or(hash).as_deref()))
     }
 
-    /// Writes the data file.
-    pub fn write_data(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut at = 0;
-        for (offset, array) in &self.external {
-            out.write_all(&vec![0; (offset - at) as usize])?;
-            array.write_to(out)?;
-            at = offset + array.byte_len() as u64;
+    /// Writes the data file, and gives the hash of the weights where the metadata want it.
+    pub fn write_data(&self, out: &mut impl Write) -> io::Result<Option<String>> {
+        let mut hash = self.hash();
+        let (mut end, mut external) = (0, self.external.iter().peekable());
+        for (i, (_, array)) in self.model.initializers.iter().enumerate() {
+            match external.next_if(|external| external.0 == i) {
+                Some((_, offset, packed)) => {
+                    out.write_all(&vec![0; (offset - end) as usize])?;
+                    write_weight(array, packed, hash.as_mut(), out)?;
+                    end = offset + packed.byte_len() as u64;
+                }
+                None => {
+                    if let Some(hash) = &mut hash {
+                        hash.begin(array);
+                        array.write_to(hash)?;
+                    }
+                }
+            }
         }
-        Ok(())
+        Ok(hash.map(|hash| hash.finish()))
     }
+}
+
+/// Whether an entry of the metadata is the hash of the weights, which is not known yet.
+fn is_wanted(entry: &StringStringEntryProto) -> bool {
+    entry.key == WEIGHTS_HASH_KEY && entry.value.is_empty()
 }
 
 #[cfg(test)]
@@ -242,7 +307,7 @@ mod tests {
         let model = Model { proto, initializers };
         let layout = Layout::whole(&model).unwrap();
         let mut bytes = Vec::new();
-        layout.write(&mut bytes).unwrap();
+        layout.write(None, &mut bytes).unwrap();
         assert_eq!(bytes.len() as u64, layout.len());
         let read = Model::from_proto(ModelProto::decode(&bytes[..]).unwrap()).unwrap();
         assert_eq!(read, model);

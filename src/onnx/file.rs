@@ -93,7 +93,7 @@ impl Model {
             return Err(Error::write(format!("the model takes {} bytes, over protobuf's limit of 2 GiB", layout.len()))
                 .help("save it under a path: large weights then go into a file beside it"));
         }
-        layout.write(out).and_then(|()| out.flush()).map_err(|error| failed(&error, layout.len(), None))
+        layout.write(None, out).and_then(|()| out.flush()).map_err(|error| failed(&error, layout.len(), None))
     }
 
     /// Writes the model to a stream as one file, weights included, and says what was written.
@@ -116,7 +116,7 @@ impl Model {
         let layout = Layout::whole(self)?;
         let mut bytes = Vec::with_capacity(layout.len() as usize);
         // A vector takes all that is written to it.
-        let written: io::Result<()> = layout.write(&mut bytes);
+        let written: io::Result<()> = layout.write(None, &mut bytes);
         debug_assert!(written.is_ok());
         Ok(bytes)
     }
@@ -150,7 +150,7 @@ impl Model {
 
 fn save_whole(path: &Path, layout: &Layout) -> Result<Saved> {
     let mut file = AtomicFile::beside(path)?;
-    layout.write(&mut file).and_then(|()| file.sync()).map_err(|error| file.failed(&error, layout.len()))?;
+    layout.write(None, &mut file).and_then(|()| file.sync()).map_err(|error| file.failed(&error, layout.len()))?;
     let saved = Saved { bytes: file.written(), blake3: file.blake3(), data: None };
     file.commit(path).map_err(|error| failed(&error, layout.len(), None))?;
     Ok(saved)
@@ -165,7 +165,8 @@ fn save_split(path: &Path, model: &Model) -> Result<Saved> {
     let needed = layout.data_len() + layout.len();
 
     let mut data = AtomicFile::beside(path)?;
-    layout.write_data(&mut data).and_then(|()| data.sync()).map_err(|error| data.failed(&error, needed))?;
+    let written = layout.write_data(&mut data).and_then(|hash| data.sync().map(|()| hash));
+    let hash = written.map_err(|error| data.failed(&error, needed))?;
     let data_name = format!("{name}.data-{}", &data.blake3()[..16]);
     let data_path = path.with_file_name(&data_name);
 
@@ -174,7 +175,7 @@ fn save_split(path: &Path, model: &Model) -> Result<Saved> {
         return Err(Error::write(format!("the model takes {} bytes without its weights, over protobuf's limit of 2 GiB", layout.len())));
     }
     let mut file = AtomicFile::beside(path)?;
-    layout.write(&mut file).and_then(|()| file.sync()).map_err(|error| file.failed(&error, needed))?;
+    layout.write(hash, &mut file).and_then(|()| file.sync()).map_err(|error| file.failed(&error, needed))?;
     let failed = |error: io::Error| failed(&error, needed, None);
     let beside = Some((data_path.clone(), data.written())).filter(|data| data.1 > 0);
     let saved = Saved { bytes: file.written(), blake3: file.blake3(), data: beside };
@@ -189,7 +190,8 @@ fn save_split(path: &Path, model: &Model) -> Result<Saved> {
 mod tests {
     use super::*;
     use crate::array::Array;
-    use crate::onnx::proto::{AttributeProto, TensorProto};
+    use crate::onnx::WEIGHTS_HASH_KEY;
+    use crate::onnx::proto::{AttributeProto, StringStringEntryProto, TensorProto};
     use crate::onnx::sample;
     use std::fs;
 
@@ -209,6 +211,26 @@ mod tests {
         model.write_to(&mut streamed).unwrap();
         assert_eq!(streamed, bytes);
         assert_eq!(Model::load(bytes.into(), None).unwrap(), model);
+    }
+
+    #[test]
+    fn the_hash_of_the_weights_is_put_in_as_they_are_written() {
+        let mut model = heavy(3);
+        let four_bits = Array::new(&[3001], vec![1i64; 3001]).unwrap().cast(crate::DType::I4).unwrap();
+        model.initializers.extend([("packed".into(), four_bits), ("nothing".into(), Array::new::<f32>(&[0, 2], vec![]).unwrap())]);
+        let entry = |value: &str| StringStringEntryProto { key: WEIGHTS_HASH_KEY.into(), value: value.into() };
+        model.proto.metadata_props = vec![entry("")];
+        let hash = model.weights_hash();
+        let folder = tempfile::tempdir().unwrap();
+        for longest in [u64::MAX, 0] {
+            let path = folder.path().join(format!("{longest}.onnx"));
+            model.save_split(&path, longest).unwrap();
+            let read = Model::open(&path).unwrap();
+            assert_eq!((&read.proto.metadata_props[..], read.weights_hash()), (&[entry(&hash)][..], hash.clone()));
+        }
+        // What is known stays what it is.
+        model.proto.metadata_props = vec![entry("another")];
+        assert_eq!(Model::load(model.to_bytes().unwrap().into(), None).unwrap().proto.metadata_props, [entry("another")]);
     }
 
     #[test]

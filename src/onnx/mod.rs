@@ -26,6 +26,7 @@ pub use atomic_file::{AtomicFile, remove_temporary_files};
 pub(crate) use builder::value_info;
 pub use builder::{GraphBuilder, LINE_KEY, Name, NodeBuilder, SCOPE_KEY};
 pub use data_set::DataSet;
+pub(crate) use digest::WEIGHTS_HASH_KEY;
 pub use external_audit::audit_external_data;
 pub use file::{MAX_MESSAGE, Saved};
 pub(crate) use function_calls::calls;

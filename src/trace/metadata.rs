@@ -4,8 +4,8 @@ use super::{Diagnostic, Traced};
 use crate::error::{Error, Result};
 use crate::graph::{SourceLocation, guards_entry};
 use crate::module::Signature;
-use crate::onnx::Model;
 use crate::onnx::proto::StringStringEntryProto;
+use crate::onnx::{Model, WEIGHTS_HASH_KEY};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -23,8 +23,6 @@ const CHECK_KEY: &str = "ontrace.check";
 const EVIDENCE_KEY: &str = "ontrace.evidence";
 /// Model metadata: the [hash of the graph](Model::graph_hash).
 const GRAPH_KEY: &str = "ontrace.graph_blake3";
-/// Model metadata: the [hash of the weights](Model::weights_hash).
-const WEIGHTS_KEY: &str = "ontrace.weights_blake3";
 
 #[derive(Serialize, Deserialize)]
 struct SavedSize {
@@ -54,7 +52,8 @@ impl Provenance {
     /// That of a model; the hashes are computed.
     pub fn of(model: &Model) -> Provenance {
         let (graph, weights) = (model.graph_hash(), model.weights_hash());
-        let said = entry(model, GRAPH_KEY).zip(entry(model, WEIGHTS_KEY));
+        // A model that was not written yet says nothing of its weights.
+        let said = entry(model, GRAPH_KEY).zip(entry(model, WEIGHTS_HASH_KEY).filter(|hash| !hash.is_empty()));
         let intact = said.map(|said| said == (graph.as_str(), weights.as_str()));
         let text = |key: &str| entry(model, key).map(str::to_string);
         Provenance { verdict: text(CHECK_KEY), evidence: text(EVIDENCE_KEY), graph, weights, intact }
@@ -109,9 +108,9 @@ pub(super) fn metadata(traced: &Traced, guarded: &[String]) -> Result<Vec<String
     Ok(entries.into_iter().map(|(key, value)| StringStringEntryProto { key, value }).collect())
 }
 
-/// Adds the hashes to the metadata of a model, which stay in the order of their keys.
+/// Adds the hashes to the metadata of a model, which stay in the order of their keys: that of the weights is put in as they are written.
 pub(super) fn seal(model: &mut Model) {
-    let hashes = [(GRAPH_KEY, model.graph_hash()), (WEIGHTS_KEY, model.weights_hash())];
+    let hashes = [(GRAPH_KEY, model.graph_hash()), (WEIGHTS_HASH_KEY, String::new())];
     let entries = hashes.map(|(key, value)| StringStringEntryProto { key: key.to_string(), value });
     model.proto.metadata_props.extend(entries);
     model.proto.metadata_props.sort_by(|a, b| a.key.cmp(&b.key));

@@ -58,7 +58,9 @@ fn an_example_of_shapes_only_has_no_vectors() {
 fn a_file_knows_whether_it_was_changed() {
     let (traced, _) = net();
     for functions in [false, true] {
-        let mut model = traced.to_model_as(ExportOptions { functions, ..ExportOptions::default() }).unwrap();
+        let model = traced.to_model_as(ExportOptions { functions, ..ExportOptions::default() }).unwrap();
+        assert_eq!(Provenance::of(&model).intact, None);
+        let mut model = Model::load(model.to_bytes().unwrap().into(), None).unwrap();
         let known = Provenance::of(&model);
         assert_eq!(known.intact, Some(true));
         assert!(known.verdict.unwrap().starts_with("the traced graph agrees with its module"));
