@@ -2,44 +2,11 @@
 
 use super::Model;
 use super::encode::{MODEL_GRAPH, open};
+use super::hash::WeightsHash;
 use super::names::each_name;
 use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto};
-use crate::array::Array;
 use prost::Message;
 use std::collections::HashMap;
-use std::io::{self, Write};
-
-/// Model metadata: the [hash of the weights](Model::weights_hash). Where the value is empty it is put in as the model is written: the weights are read
-/// once for both.
-pub(crate) const WEIGHTS_HASH_KEY: &str = "ontrace.weights_blake3";
-
-/// The digits of a hash.
-pub(super) const DIGITS: usize = 64;
-
-/// The hash of weights: of each the [beginning](WeightsHash::begin), then its elements as they are written.
-#[derive(Default)]
-pub(super) struct WeightsHash(::blake3::Hasher);
-
-impl WeightsHash {
-    pub(super) fn begin(&mut self, array: &Array) {
-        self.0.update(format!("{}{:?}", array.dtype(), array.shape()).as_bytes());
-    }
-
-    pub(super) fn finish(&self) -> String {
-        self.0.finalize().to_string()
-    }
-}
-
-impl Write for WeightsHash {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 impl Model {
     /// The BLAKE3 hash of what is computed: operators, attributes, types and the edges between them. Names of values, source lines, metadata and

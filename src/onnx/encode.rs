@@ -1,7 +1,7 @@
 //! Protobuf encoding of a model as a stream: lengths are computed first, then everything is written once, weights directly from their storage.
 
-use super::digest::{DIGITS, WEIGHTS_HASH_KEY, WeightsHash};
 use super::external::Location;
+use super::hash::{DIGITS, WEIGHTS_HASH_KEY, WeightsHash};
 use super::proto::tensor_proto::DataLocation;
 use super::proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
 use super::{Model, tensor};
