@@ -77,11 +77,17 @@ fn uneven(x: &Tensor, axis: i64, points: &Tensor, order: i64) -> Result<[Tensor;
         a.mul(x)?.add(b.mul(y)?)?.add(c.mul(z)?)
     };
     let middle = sum([(&a, at(0, Some(-2))?), (&b, at(1, Some(-1))?), (&c, at(2, None)?)])?;
+    // At the ends torch has widths without axes, which leave the dtype of floats as it is.
+    let alone = |c: Tensor| if x.dtype().is_float() { c.cast(x.dtype()) } else { Ok(c) };
     if order == 1 {
-        let first = at(1, Some(2))?.sub(at(0, Some(1))?)?.div(width(0, Some(1))?)?;
-        let last = at(-1, None)?.sub(at(-2, Some(-1))?)?.div(width(-1, None)?)?;
-        return Ok([first, middle, last]);
+        let first = at(1, Some(2))?.sub(at(0, Some(1))?)?.div(alone(width(0, Some(1))?)?)?;
+        let last = at(-1, None)?.sub(at(-2, Some(-1))?)?.div(alone(width(-1, None)?)?)?;
+        return Ok([first.cast(middle.dtype())?, middle.clone(), last.cast(middle.dtype())?]);
     }
+    let sum = |[(a, x), (b, y), (c, z)]: [(&Tensor, Tensor); 3]| {
+        let [a, b, c] = [alone(a.clone())?, alone(b.clone())?, alone(c.clone())?];
+        sum([(&a, x), (&b, y), (&c, z)])?.cast(middle.dtype())
+    };
     let (l, r) = (width(0, Some(1))?, width(1, Some(2))?);
     let both = l.add(&r)?;
     let first = sum([

@@ -729,13 +729,17 @@ fn powers(x: &Tensor, count: Option<i64>) -> Result<Tensor> {
         Some(n) => n,
         None => x.dim(-1)?.fixed().ok_or_else(|| Error::size("the matrix size must be fixed"))?,
     };
+    if n <= 0 {
+        let shape: Vec<Dim> = x.shape().iter().cloned().chain([Dim::Fixed(0)]).collect();
+        return Tensor::zeros(&shape, x.dtype());
+    }
     let one = Tensor::ones((), x.dtype())?.expand(x.shape())?;
     let mut powers = vec![one];
     for _ in 1..n {
         let last = powers.last().map_or(Ok(x.clone()), |last| last.mul(&x))?;
         powers.push(last);
     }
-    Tensor::stack(&powers.iter().take(n.max(0) as usize).collect::<Vec<_>>(), -1)
+    Tensor::stack(&powers.iter().collect::<Vec<_>>(), -1)
 }
 
 #[cfg(test)]

@@ -171,6 +171,10 @@ def flattens_scalar(case):
     return any(n.op_type == "Flatten" and next((a.i for a in n.attribute if a.name == "axis"), 1) != 0 for n in case.model.graph.node) and case.values_of_rank(0)
 
 
+def shifts_large_integers(case):
+    return case.op == "Shrink" and any(array.dtype.kind in "iu" and array.size and max(abs(int(n)) for n in array.ravel()) > 2**53 for array in case.arrays())
+
+
 def is_half(case):
     return narrowest(case) == TensorProto.FLOAT16
 
@@ -193,6 +197,7 @@ OPEN = [
     (lambda case: case.op == "BatchNormalization" and case.has_empty(), "the statistics of nothing are undefined"),
     (same_with_dilation, "onnx.reference pads as if the windows had no gaps; ONNX Runtime does, too, and gives another size than the standard infers"),
     (lambda case: case.op == "MaxPool" and has_nan(case), "ONNX Runtime's pools and onnx.reference ignore NaN, ONNX Runtime's ReduceMax gives it; the standard does not say"),
+    (shifts_large_integers, "integers are shifted as doubles by both, which hold them to 53 bits"),
     (flattens_scalar, "a scalar has no axis to flatten from"),
     (of_integers("Erf"), "onnx.reference takes the function of integers in f32 and cuts its value, which may be rounded up to 1"),
 ]
@@ -233,6 +238,7 @@ RIGHT = [
     ("MaxPool", lambda case: len(node(case).output) == 2, "runtime", "indices count over the whole tensor; onnx.reference's along one line"),
     ("QuantizeLinear", divides_by_zero, "neither", "a division by a scale of 0 is undefined"),
     ("Shrink", lambda case: case.is_integer(), "neither", "in which type integers are shifted is not said"),
+    ("Shrink", shifts_large_integers, "neither", "integers are shifted as doubles by both, which hold them to 53 bits"),
     ("LogSoftmax", is_half, "runtime", "onnx.reference takes the logarithm of a softmax that has underflowed"),
     ("LogSoftmax", has_nan, "reference", "ONNX Runtime's maximum of doubles skips NaN"),
     ("ReduceLogSumExp", of_integers("ReduceLogSumExp"), "neither", "ONNX Runtime rounds every power to an integer; how is not said"),

@@ -94,6 +94,8 @@ pub(super) fn picked(base: &View, axis: usize, index: Tensor, strides: Vec<Dim>)
 pub(super) fn diagonal_view(base: &View, offset: i64, first: i64, second: i64) -> Result<Value> {
     let x = base.read()?;
     let (order, index, columns) = x.diagonal_positions(offset, first, second)?;
+    // How many rows of nothing there are does not follow from their elements.
+    let rows = if columns == 0 { x.dim(first)? } else { Dim::Fixed(-1) };
     let mut inverse = vec![0; order.len()];
     for (i, &axis) in order.iter().enumerate() {
         inverse[axis as usize] = i as i64;
@@ -104,7 +106,7 @@ pub(super) fn diagonal_view(base: &View, offset: i64, first: i64, second: i64) -
     let flat = base.step(
         step_of(
             move |x| x.permute(&order)?.flatten(-2, -1),
-            move |_, new| new.unflatten(-1, &[Dim::Fixed(-1), columns.clone()])?.permute(&inverse),
+            move |_, new| new.unflatten(-1, &[rows.clone(), columns.clone()])?.permute(&inverse),
         ),
         strides.clone(),
     )?;
