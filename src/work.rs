@@ -88,12 +88,14 @@ impl Drop for RunningStep {
 }
 
 /// Has steps noted in this memory, of at most 64 KiB, from now on.
+#[cfg(feature = "tract")]
 pub(crate) fn note_steps_in(memory: memmap2::MmapMut) {
     // Once in a process: it has one parent.
     let _ = STEP.set(Mutex::new(memory));
 }
 
 /// The locations of the step in such memory, innermost first.
+#[cfg(any(feature = "tract", test))]
 pub(crate) fn noted(memory: &[u8]) -> Vec<String> {
     let Some((length, text)) = memory.split_first_chunk::<LENGTH>() else { return Vec::new() };
     let text = &text[..text.len().min(usize::from(u16::from_le_bytes(*length)))];

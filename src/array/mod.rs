@@ -17,6 +17,7 @@ pub(crate) use blocks::{Elements, blocks};
 pub(crate) use compare::index;
 pub use compare::{Comparison, Tolerance, compare};
 pub use dtype::{DType, Element, PromotionPriority};
+#[cfg(feature = "tract")]
 pub(crate) use mapped::map_shared;
 pub use mapped::{map, map_file};
 pub use random::Random;

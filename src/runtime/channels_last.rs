@@ -451,7 +451,7 @@ impl<'a, 'k> Pass<'a, 'k> {
             "Slice" if here => return Ok(self.sliced(i, x, output, rank)),
             "Reshape" if here => return Ok(self.shuffled(i, x)),
             "BatchNormalization" if here => return self.normalised(&node, x, output, rank),
-            "MaxPool" | "AveragePool" if here && node.outputs().len() == 1 => {
+            "MaxPool" | "AveragePool" if here && node.outputs().len() == 1 && !super::is_vast_pool(proto) => {
                 let Some(pool) = pool(&node, rank - 2).ok().flatten() else { return Ok(None) };
                 if self.types.get(x).is_none_or(|ty| ty.dtype != DType::F32) {
                     return Ok(None);

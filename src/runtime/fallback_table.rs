@@ -146,6 +146,9 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ),
     ("Conv", |node_context| node_context.dtype(0) == Some(DType::F16), "accumulates in f16"),
     ("MaxPool", |node_context| node_context.node.output.len() > 1, "has no indices for integers, loses NaN"),
+    // tract lists the elements of a kernel, those in the padding too.
+    ("MaxPool", vast, SLOWER),
+    ("AveragePool", vast, SLOWER),
     // Also where it is cast to f32 for it: tract leaves the casts out.
     ("Celu", always, "is wrong in f16"),
     ("If", always, "rejects branches with equal names or different shapes"),
@@ -199,6 +202,11 @@ fn unusual(node_context: &NodeContext) -> bool {
 
 fn always(_: &NodeContext) -> bool {
     true
+}
+
+/// Whether a pool has a kernel of more elements than images of networks have, most of it in the padding.
+fn vast(node_context: &NodeContext) -> bool {
+    super::is_vast_pool(node_context.node)
 }
 
 fn floats(node_context: &NodeContext) -> bool {

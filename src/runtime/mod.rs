@@ -606,6 +606,13 @@ impl Session {
     }
 }
 
+/// Whether a pool has a kernel of more elements than images of networks have: nothing may look at each of them.
+fn is_vast_pool(node: &proto::NodeProto) -> bool {
+    const MOST: i64 = 1 << 16;
+    let kernel = node.attribute.iter().find(|attribute| attribute.name == "kernel_shape");
+    kernel.is_some_and(|kernel| kernel.ints.iter().fold(1i64, |all, &n| all.saturating_mul(n)) > MOST)
+}
+
 fn shapes(inputs: &[Array]) -> Vec<Vec<usize>> {
     inputs.iter().map(|array| array.shape().to_vec()).collect()
 }

@@ -29,8 +29,8 @@ use bytes::Bytes;
 #[cfg(feature = "tract")]
 #[cfg(feature = "tract")]
 pub(crate) use node_program::{NodeOperand, NodeProgram};
-use run::{GraphRunner, Scope};
-use std::cell::RefCell;
+use run::{DeclarationCheck, GraphRunner, Scope};
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +38,10 @@ use value::Declared;
 
 /// The opsets whose operators mean what the readers take them to mean.
 const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
+
+/// The nodes that a comparison of declarations with values may run, and bytes of the file for each further one: as short as nodes are.
+const NODES: usize = 1 << 16;
+const NODE: usize = 16;
 
 /// An ONNX model that can be called.
 #[derive(Debug)]
@@ -176,7 +180,7 @@ impl OnnxModule {
     }
 
     /// Runs the nodes of the graph on the values in the scope.
-    fn run_nodes(&self, inputs: &[Value], scope: &mut Scope, found: Option<&RefCell<Vec<Error>>>) -> Result<()> {
+    fn run_nodes(&self, inputs: &[Value], scope: &mut Scope, found: Option<&DeclarationCheck>) -> Result<()> {
         let freed = freed_axes::find(&self.inputs, inputs);
         let runner = GraphRunner {
             functions: &self.functions,
@@ -265,12 +269,13 @@ impl OnnxModule {
             None => value::around(&self.inputs, inputs)?,
         };
         let mut scope = self.scope(&values);
-        let found = RefCell::new(Vec::new());
+        // Iterations of loops, too, and calls of functions.
+        let found = DeclarationCheck { wrong: RefCell::default(), nodes: Cell::new(NODES.saturating_add(self.size / NODE)) };
         self.run_nodes(&values, &mut scope, Some(&found))?;
         let outputs = self.graph.output.iter().map(|info| ("output", info));
         let declared = outputs.chain(self.graph.value_info.iter().map(|info| ("value", info)));
         let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?, true));
-        Ok(wrong.chain(self.wrong_types(&scope)).chain(found.take()).collect())
+        Ok(wrong.chain(self.wrong_types(&scope)).chain(found.wrong.take()).collect())
     }
 
     /// The operands and results of nodes whose element types ONNX's schemas do not allow.

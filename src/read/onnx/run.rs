@@ -11,7 +11,7 @@ use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls, outer_names};
 use crate::ops::{self, Iteration, OpRegistry};
 use crate::tensor::{Tensor, is_tracing, location, superseded};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
 /// How deeply graphs and functions may nest.
@@ -87,6 +87,12 @@ pub(super) fn runs(node: &NodeProto) -> bool {
     }
 }
 
+/// A comparison of declarations with values: what was found, and how many nodes it may still run.
+pub(super) struct DeclarationCheck {
+    pub wrong: RefCell<Vec<Error>>,
+    pub nodes: Cell<usize>,
+}
+
 /// What nodes are run with.
 #[derive(Clone, Copy)]
 pub(super) struct GraphRunner<'a> {
@@ -103,7 +109,7 @@ pub(super) struct GraphRunner<'a> {
     /// Whether another program wrote the file.
     pub is_foreign: bool,
     /// Where wrong declarations in the graphs inside nodes are collected, if they are asked for.
-    pub found: Option<&'a RefCell<Vec<Error>>>,
+    pub found: Option<&'a DeclarationCheck>,
     /// Whether the graph to be run is the body of a Scan, of which the sizes are the same in each iteration.
     pub is_scan: bool,
 }
@@ -130,6 +136,10 @@ impl GraphRunner<'_> {
         let mut ends = last_uses.iter().peekable();
         for (i, proto) in nodes.iter().enumerate() {
             superseded()?;
+            if let Some(check) = self.found {
+                let left = check.nodes.get().checked_sub(1);
+                check.nodes.set(left.ok_or_else(|| Error::too_big("more nodes are run than the size of the file justifies"))?);
+            }
             let node = Node::new(proto, i);
             let outputs = self
                 .node(&node, proto, scope)
@@ -244,7 +254,7 @@ impl GraphRunner<'_> {
         if let Some(found) = self.found {
             let declared = graph.input.iter().map(|info| ("input", info)).chain(graph.output.iter().map(|info| ("output", info)));
             let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?, self.is_scan));
-            let mut found = found.borrow_mut();
+            let mut found = found.wrong.borrow_mut();
             // A body runs more than once.
             for error in wrong.map(|error| error.at(format!("graph {}", graph.name))) {
                 if !found.contains(&error) {

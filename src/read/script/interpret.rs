@@ -21,6 +21,9 @@ const MAX_ITERATIONS: usize = 1_000_000;
 /// The iterations that a call of a function counts as.
 const CALL: usize = 8;
 
+/// How many elements of lists or letters of strings count as an iteration.
+const ELEMENTS: usize = 32;
+
 /// One run of a program.
 pub(super) struct Interpreter<'a> {
     pub(super) script: &'a ScriptModule,
@@ -254,6 +257,18 @@ impl<'a> Interpreter<'a> {
         }
     }
 
+    /// Counts what is read of lists and strings: most of what is done to one looks at all of it.
+    fn count_elements(&mut self, operands: &[Value]) -> Result<()> {
+        let length = |value: &Value| match value {
+            Value::List(values) => values.borrow().len(),
+            Value::Tuple(values) => values.len(),
+            Value::Dict(entries) => entries.borrow().len(),
+            Value::Str(text) => text.len(),
+            _ => 0,
+        };
+        self.count_work(operands.iter().map(length).sum::<usize>() / ELEMENTS)
+    }
+
     /// What a condition comes to.
     pub(super) fn decided(&mut self, condition: &AstExpr, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Decision> {
         let value = self.eval(condition, locals, function)?;
@@ -330,6 +345,7 @@ impl<'a> Interpreter<'a> {
             },
             AstExpr::Index(base, index) => {
                 let (base, index) = (self.eval(base, locals, function)?, self.eval(index, locals, function)?);
+                self.count_elements(std::slice::from_ref(&base))?;
                 builtin::get_item(&base, &index)?
             }
             AstExpr::Call(call) => self.apply(call, locals, function).at(format!("{}:{}", function.file, call.line))?,
@@ -347,7 +363,11 @@ impl<'a> Interpreter<'a> {
                         let operator = aten::resolve_at("div", self.script.version).ok_or_else(|| aten::unknown("div"))?;
                         operator.call(&[left, right], &[])?
                     }
-                    op => builtin::binary(op, &left, &right)?,
+                    op => {
+                        self.count_elements(std::slice::from_ref(&left))?;
+                        self.count_elements(std::slice::from_ref(&right))?;
+                        builtin::binary(op, &left, &right)?
+                    }
                 }
             }
             AstExpr::Either(parts) => match self.decided(&parts.0, locals, function)? {
@@ -483,6 +503,7 @@ impl<'a> Interpreter<'a> {
             }
             _ => {}
         }
+        self.count_elements(positional)?;
         if let Some(result) = builtin::call(path, positional, named) {
             return result;
         }

@@ -596,4 +596,11 @@ mod tests {
         let body = "n = int(torch.mul(torch.size(x, 0), 0.5))\nreturn torch.mul(torch.ones([n]), 3)";
         agrees_at_any_length(body, &[(&[1.0, 2.0, 3.0], vec![3.0]), (&[1.0; 4], vec![3.0, 3.0])]);
     }
+
+    #[test]
+    fn what_is_read_of_lists_counts_as_work() {
+        let grows =
+            "l = annotate(List[int], [])\n_0 = True\nwhile _0:\n  _1 = torch.append(l, 1)\n  _0 = torch.ge(torch.len(l), 0)\nreturn x";
+        assert_eq!(script(grows).forward(&[Tensor::from(&[1.0f32])]).unwrap_err().code(), ErrorCode::TooBig);
+    }
 }

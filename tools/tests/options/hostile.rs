@@ -110,6 +110,29 @@ fn a_process_that_runs_out_of_memory_is_an_error_with_a_code() {
 }
 
 #[test]
+fn a_pool_of_a_billion_elements_of_padding_takes_no_longer_than_its_input() {
+    use ontrace::onnx::proto::{AttributeProto, attribute_proto::AttributeType};
+    let folder = Folder::new();
+    let relu = module::from_fn(|x: Tensor| x.relu());
+    let model = record(&relu, &Tensor::zeros([1, 1, 5], DType::F32).unwrap()).unwrap().to_model().unwrap();
+    folder.save("m.onnx", model, |model| {
+        model.proto.metadata_props.clear();
+        let node = &mut model.proto.graph.as_mut().unwrap().node[0];
+        node.op_type = "MaxPool".into();
+        let ints = |name: &str, ints: &[i64]| AttributeProto {
+            name: name.into(),
+            r#type: AttributeType::Ints as i32,
+            ints: ints.to_vec(),
+            ..AttributeProto::default()
+        };
+        node.attribute = vec![ints("kernel_shape", &[1_000_000_001]), ints("pads", &[500_000_000; 2])];
+    });
+    folder.run(&["check", "m.onnx"]).exits(0);
+    let ran = folder.run(&["run", "m.onnx", "-i", "x=ones", "-o", "y.npz"]).exits(0);
+    assert_eq!(folder.outputs("y.npz")[0].to_vec::<f32>().unwrap(), [1.0; 5], "{}", ran.text());
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_process_that_a_signal_ends_says_which_node_it_was_evaluating() {
     let folder = Folder::new();
