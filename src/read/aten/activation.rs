@@ -78,7 +78,8 @@ pub(super) const ROWS: &[Row] = &[
         let (x, mask) = (a.tensor("self")?, a.tensor("mask")?);
         // 0: (rows, columns), 1: what of each element of the batch is padding, 2: the full shape.
         let mask = match (a.opt_ints("mask_type")?.map(|kind| kind[0]), mask.rank()) {
-            (Some(1), 2) => mask.unsqueeze_axes(&[1, 2])?,
+            // Beside other ranks than 4 it has the full shape whatever is said.
+            (Some(1), 2) if x.rank() == 4 => mask.unsqueeze_axes(&[1, 2])?,
             _ => mask,
         };
         x.masked_fill(&mask.expand(x.shape())?, f64::NEG_INFINITY)?.softmax(a.opt_ints("dim")?.map_or(-1, |axis| axis[0]))
