@@ -26,7 +26,7 @@ pub struct Run {
     #[arg(long, value_enum, default_value_t = Backend::Tract)]
     backend: Backend,
     /// Write the outputs: .npz, .npy or .safetensors, or - for .npz on standard output; default: print a summary
-    #[arg(long)]
+    #[arg(short, long, alias = "output")]
     out: Option<PathBuf>,
 }
 

@@ -128,7 +128,7 @@ fn a_pool_of_a_billion_elements_of_padding_takes_no_longer_than_its_input() {
         node.attribute = vec![ints("kernel_shape", &[1_000_000_001]), ints("pads", &[500_000_000; 2])];
     });
     folder.run(&["check", "m.onnx"]).exits(0);
-    let ran = folder.run(&["run", "m.onnx", "-i", "x=ones", "--out", "y.npz"]).exits(0);
+    let ran = folder.run(&["run", "m.onnx", "-i", "x=ones", "-o", "y.npz"]).exits(0);
     assert_eq!(folder.outputs("y.npz")[0].to_vec::<f32>().unwrap(), [1.0; 5], "{}", ran.text());
 }
 
