@@ -285,8 +285,9 @@ impl<'a, 'c> Block<'a, 'c> {
         if threads == 1 || most < 2 {
             return (1, 1);
         }
-        if tiles >= threads && k * n <= READ_TWICE * (self.a.values.len() + m * n) {
-            return ((m / HEIGHT).clamp(threads, most.max(threads)), 1);
+        let least = threads.min(most);
+        if tiles >= least && k * n <= READ_TWICE * (self.a.values.len() + m * n) {
+            return ((m / HEIGHT).clamp(least, most), 1);
         }
         let columns = panels.min(most);
         // What does not come out even by columns is divided by rows too.

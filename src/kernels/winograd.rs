@@ -21,6 +21,8 @@ const STEP: usize = 2;
 const ELEMENTS: usize = SIDE * SIDE;
 /// Elements of transformed patches and their products that lie in a core's cache.
 const ROOM: usize = 1 << 18;
+/// Patches that a thread takes together where fewer would lie in its cache: for each of them it reads the transformed filters.
+const TOGETHER: usize = 56;
 /// The least channels and filters that save more multiplications than the transformations cost.
 const LEAST: usize = 32;
 /// The least patches of an image: with fewer, reading the transformed filters, which are 16 / 9 as large, takes longer than the multiplications.
@@ -145,7 +147,7 @@ impl Winograd {
         let [rows, columns] = images.steps.map(|steps| steps.div_ceil(STEP));
         let line = images.steps[1] * filters;
         let patches = rows * columns;
-        let least = (patches * ELEMENTS * (channels + filters)).div_ceil(ROOM);
+        let least = patches.div_ceil((ROOM / (ELEMENTS * (channels + filters))).max(TOGETHER));
         // As many for each thread.
         let parts = if out.len() > images.steps[0] * line { least } else { least.next_multiple_of(threads()) }.min(patches);
         let mut tasks = Vec::new();
