@@ -306,8 +306,11 @@ pub(super) fn rounded(a: &Args) -> Result<Tensor> {
 }
 
 /// The argument of the polynomials that are shifted from −1…1 to 0…1.
-fn shifted(x: &Tensor) -> Result<Tensor> {
-    x.mul(2.0)?.sub(1.0)
+fn shifted(a: &Args) -> Result<Tensor> {
+    let (x, n) = (a.tensor("x")?, a.tensor("n")?);
+    // It is shifted in the dtype of the result, which the order may widen.
+    let dtype = DType::result(&[(x.dtype(), x.strength()), (n.dtype(), n.strength())])?.or_float();
+    x.cast(dtype)?.mul(2.0)?.sub(1.0)
 }
 
 fn close(a: &Args) -> Result<Tensor> {
@@ -331,19 +334,19 @@ fn chebyshev_w(a: &Args) -> Result<Tensor> {
 }
 
 fn shifted_t(a: &Args) -> Result<Tensor> {
-    shifted(&a.tensor("x")?)?.chebyshev_t(&a.tensor("n")?)
+    shifted(a)?.chebyshev_t(&a.tensor("n")?)
 }
 
 fn shifted_u(a: &Args) -> Result<Tensor> {
-    shifted(&a.tensor("x")?)?.chebyshev_u(&a.tensor("n")?)
+    shifted(a)?.chebyshev_u(&a.tensor("n")?)
 }
 
 fn shifted_v(a: &Args) -> Result<Tensor> {
-    shifted(&a.tensor("x")?)?.chebyshev_v(&a.tensor("n")?)
+    shifted(a)?.chebyshev_v(&a.tensor("n")?)
 }
 
 fn shifted_w(a: &Args) -> Result<Tensor> {
-    shifted(&a.tensor("x")?)?.chebyshev_w(&a.tensor("n")?)
+    shifted(a)?.chebyshev_w(&a.tensor("n")?)
 }
 
 fn hermite_h(a: &Args) -> Result<Tensor> {
