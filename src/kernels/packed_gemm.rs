@@ -289,9 +289,10 @@ impl<'a, 'c> Block<'a, 'c> {
         if tiles >= least && k * n <= READ_TWICE * (self.a.values.len() + m * n) {
             return ((m / HEIGHT).clamp(least, most), 1);
         }
-        let columns = panels.min(most);
+        // Neighbouring panels meet the same rows of A while these are in the cache.
+        let columns = panels.min(most).min(2 * threads);
         // What does not come out even by columns is divided by rows too.
-        let even = columns.is_multiple_of(threads) || columns == TASKS * threads;
+        let even = panels.is_multiple_of(threads) || panels >= TASKS * threads;
         (if even { 1 } else { threads.min(tiles).min(most / columns).max(1) }, columns)
     }
 
