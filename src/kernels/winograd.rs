@@ -133,8 +133,8 @@ impl Winograd {
                         .for_each(|(i, out)| finish(first + i * line, out));
                 }
             }
-            room.truncate(2 * ROOM);
-            room.shrink_to(2 * ROOM);
+            room.truncate(4 * ROOM);
+            room.shrink_to(4 * ROOM);
             ROOMS.set(room);
         };
         run_items(self.tasks(images, out), compute);
