@@ -168,9 +168,12 @@ impl Tensor {
     /// [`DType`](crate::ErrorCode::DType) for Bool.
     #[track_caller]
     pub fn clamp_tensors(&self, low: Option<&Tensor>, high: Option<&Tensor>) -> Result<Tensor> {
+        let strong = |x: &Tensor| (x.dtype(), x.strength());
+        // A bound that decides the dtype is more than a number.
+        let keeps = |end: &Tensor| DType::result(&[strong(self), strong(end)]).is_ok_and(|dtype| dtype == self.dtype());
         let number = |end: Option<&Tensor>| match end {
             None => Some(None),
-            Some(end) if end.numel() == 1 && end.rank() == 0 => end.constant().and_then(|array| array.item().ok()).map(Some),
+            Some(end) if end.numel() == 1 && end.rank() == 0 && keeps(end) => end.constant().and_then(|array| array.item().ok()).map(Some),
             Some(_) => None,
         };
         if let (Some(low), Some(high)) = (number(low), number(high)) {

@@ -111,7 +111,7 @@ def onnx_attribute(proto):
 
 def same_with_dilation(case):
     """Whether a pool pads for the same size, and its windows have gaps."""
-    return case.op in ("AveragePool", "LpPool") and attribute(case, "auto_pad", "").startswith("SAME") and any(n > 1 for n in attribute(case, "dilations", []))
+    return case.op in ("AveragePool", "LpPool", "MaxPool") and attribute(case, "auto_pad", "").startswith("SAME") and any(n > 1 for n in attribute(case, "dilations", []))
 
 
 def sees_padding_alone(case):
@@ -223,6 +223,7 @@ RIGHT = [
     ("MatMulInteger", lambda case: case.has_empty(), "reference", "a sum of nothing is 0; ONNX Runtime leaves memory as it was"),
     ("AveragePool", has_nan, "runtime", "onnx.reference skips NaN"),
     ("MaxPool", has_nan_or_infinity, "neither", "ONNX Runtime begins with the lowest finite number: of NaN or -inf alone it gives that"),
+    ("MaxPool", same_with_dilation, "neither", "ONNX Runtime pads for the same size as if the windows had no gaps; the formula of the standard has them"),
     ("MaxPool", sees_padding_alone, "neither", "the maximum of no element is not defined"),
     ("AffineGrid", has_single_point, "neither", "which of the ends a single point is, is not said"),
     ("Clip", clips_infinity, "neither", "by the operator's page the default is the lowest finite number, by onnx.reference there is none"),

@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::row::{Row, one};
 use super::value::like;
-use crate::array::{DType, Scalar};
+use crate::array::{DType, PromotionPriority, Scalar};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -177,7 +177,10 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor("self")?.masked_fill(&a.tensor("mask")?, a.tensor("value")?)
     }),
     one("clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", |a| {
-        if a.varies("min")? || a.varies("max")? {
+        // A tensor of one element goes for a number, but has a dtype of its own.
+        let is_tensor =
+            |bound: &str| -> Result<bool> { Ok(a.opt_tensor(bound)?.is_some_and(|bound| bound.strength() != PromotionPriority::Weak)) };
+        if a.varies("min")? || a.varies("max")? || is_tensor("min")? || is_tensor("max")? {
             return a.tensor("self")?.clamp_tensors(a.opt_tensor("min")?.as_ref(), a.opt_tensor("max")?.as_ref());
         }
         a.tensor("self")?.clamp(a.opt_number("min")?, a.opt_number("max")?)
@@ -240,7 +243,6 @@ fn operands(a: &Args, x: Tensor, y: Tensor) -> Result<(Tensor, Tensor)> {
     if !a.varies("alpha")? && a.float("alpha")? == 1.0 { Ok((x, y)) } else { x.promoted(y) }
 }
 
-/// A sum cut to what is finite and not negative, NaN to 0, in the dtype of `self`.
 /// Whether a bound is one that clamp takes: a number, and not of truth values.
 fn is_number_bound(a: &Args, bound: &str) -> Result<bool> {
     Ok(a.tensor("self")?.dtype() != DType::Bool && !a.varies(bound)?)
