@@ -224,6 +224,7 @@ RIGHT = [
     ("AveragePool", has_nan, "runtime", "onnx.reference skips NaN"),
     ("MaxPool", has_nan_or_infinity, "neither", "ONNX Runtime begins with the lowest finite number: of NaN or -inf alone it gives that"),
     ("MaxPool", same_with_dilation, "neither", "ONNX Runtime pads for the same size as if the windows had no gaps; the formula of the standard has them"),
+    ("LpPool", same_with_dilation, "neither", "ONNX Runtime pads for the same size as if the windows had no gaps; the formula of the standard has them"),
     ("MaxPool", sees_padding_alone, "neither", "the maximum of no element is not defined"),
     ("AffineGrid", has_single_point, "neither", "which of the ends a single point is, is not said"),
     ("Clip", clips_infinity, "neither", "by the operator's page the default is the lowest finite number, by onnx.reference there is none"),
