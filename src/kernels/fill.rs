@@ -1,11 +1,11 @@
 //! The parallel loop: a result is split into tasks of whole units, none of which depends on another.
 
+#[cfg(feature = "tract")]
+use super::threads::run_items;
 use super::threads::{run_tasks, threads};
 use crate::array::{Element, room};
 use crate::error::{Error, Result};
 use std::mem::MaybeUninit;
-#[cfg(feature = "tract")]
-use std::sync::Mutex;
 
 /// Elements that one task of a parallel loop works on: smaller tasks cost more to schedule than they save.
 const GRAIN: usize = 1 << 14;
@@ -95,18 +95,12 @@ pub fn write_lines(out: &mut [f32], length: usize, parallel: bool, write: impl F
     let parts = if parallel { lines.min(2 * threads()) } else { 1 };
     let start = |part: usize| part * lines / parts;
     let mut rest = out;
-    let chunks: Vec<_> = (0..parts)
-        .map(|part| {
-            let (chunk, after) = std::mem::take(&mut rest).split_at_mut((start(part + 1) - start(part)) * length);
-            rest = after;
-            Mutex::new(chunk)
-        })
-        .collect();
-    run_tasks(parts, parallel, &|part| {
-        if let Ok(mut chunk) = chunks[part].lock() {
-            write(start(part), &mut chunk);
-        }
-    });
+    let chunk = |part: usize| {
+        let (chunk, after) = std::mem::take(&mut rest).split_at_mut((start(part + 1) - start(part)) * length);
+        rest = after;
+        (start(part), chunk)
+    };
+    run_items((0..parts).map(chunk).collect(), |(first, chunk)| write(first, chunk));
 }
 
 /// As [`fill`], two results of `unit` elements a unit each.

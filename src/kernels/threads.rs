@@ -146,7 +146,6 @@ pub fn run_tasks(count: usize, parallel: bool, task: &(dyn Fn(usize) + Sync)) {
 }
 
 /// Works on items in parallel, divided as [`run_tasks`] divides them.
-#[cfg(feature = "tract")]
 pub fn run_items<I: Send>(items: Vec<I>, work: impl Fn(I) + Sync) {
     if items.len() <= 1 || threads() == 1 {
         return items.into_iter().for_each(work);
@@ -171,10 +170,8 @@ pub fn try_each<I: Send, R: Send>(
         let mut own = buffer();
         return items.into_iter().try_for_each(|item| work(&mut own, item));
     }
-    let items: Vec<_> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
     let (buffers, failure) = (Mutex::new(Vec::new()), Mutex::new(None));
-    run_tasks(items.len(), true, &|i| {
-        let Some(item) = lock(&items[i]).take() else { return };
+    run_items(items, |item| {
         let own = lock(&buffers).pop();
         let mut own = own.unwrap_or_else(&buffer);
         if let Err(error) = work(&mut own, item) {
