@@ -4,7 +4,7 @@ use super::Model;
 use super::encode::{MODEL_GRAPH, open};
 use super::hash::WeightsHash;
 use super::names::each_name;
-use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto};
+use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use prost::Message;
 use std::collections::HashMap;
 
@@ -28,19 +28,14 @@ impl Model {
         hash.finalize().to_string()
     }
 
-    /// The encoding of the graph, with names by the order of their first occurrence. Nodes and initializers are copied one at a time: all of them at once
-    /// would take as much memory as the model.
+    /// The encoding of the graph, with names by the order of their first occurrence. Nodes, initializers and declarations are copied one at a time: all of
+    /// them at once would take as much memory as the model.
     fn renamed(&self, graph: &GraphProto, names: &mut Names) -> Vec<u8> {
         let GraphProto { node, sparse_initializer, input, output, quantization_annotation, .. } = graph;
-        let mut rest = GraphProto {
-            sparse_initializer: sparse_initializer.clone(),
-            input: input.clone(),
-            output: output.clone(),
-            quantization_annotation: quantization_annotation.clone(),
-            ..GraphProto::default()
-        };
-        strip_graph(&mut rest);
-        rest.input.iter_mut().for_each(|info| names.rename(&mut info.name));
+        let mut inputs = Vec::new();
+        for info in input {
+            append(&GraphProto { input: vec![names.info(info)], ..GraphProto::default() }, &mut inputs);
+        }
         // Which constant was written first depends on nothing but the program.
         let mut initializers = Vec::new();
         for (name, array) in &self.initializers {
@@ -61,8 +56,12 @@ impl Model {
             append(&GraphProto { node: vec![node], ..GraphProto::default() }, &mut bytes);
         }
         bytes.append(&mut initializers);
-        rest.output.iter_mut().for_each(|info| names.rename(&mut info.name));
-        append(&rest, &mut bytes);
+        bytes.append(&mut inputs);
+        for info in output {
+            append(&GraphProto { output: vec![names.info(info)], ..GraphProto::default() }, &mut bytes);
+        }
+        let (sparse_initializer, quantization_annotation) = (sparse_initializer.clone(), quantization_annotation.clone());
+        append(&GraphProto { sparse_initializer, quantization_annotation, ..GraphProto::default() }, &mut bytes);
         bytes
     }
 
@@ -130,6 +129,13 @@ impl Names {
         }
     }
 
+    /// A declaration without what says where it comes from.
+    fn info(&mut self, info: &ValueInfoProto) -> ValueInfoProto {
+        let mut name = info.name.clone();
+        self.rename(&mut name);
+        ValueInfoProto { name, r#type: info.r#type.clone(), ..ValueInfoProto::default() }
+    }
+
     fn function(&mut self, function: &mut FunctionProto) {
         function.doc_string.clear();
         function.metadata_props.clear();
@@ -165,7 +171,7 @@ mod tests {
     use super::*;
     use crate::Array;
     use crate::onnx::hash::blake3;
-    use crate::onnx::proto::{AttributeProto, OperatorSetIdProto, ValueInfoProto};
+    use crate::onnx::proto::{AttributeProto, OperatorSetIdProto};
 
     #[test]
     fn the_hash_of_a_graph_is_that_of_its_renamed_encoding() {

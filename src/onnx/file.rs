@@ -3,14 +3,13 @@
 use super::atomic_file::{AtomicFile, failed};
 use super::encode::Layout;
 use super::external::Folder;
-use super::model::each_tensor;
-use super::proto::tensor_shape_proto::dimension;
-use super::proto::{GraphProto, ModelProto, ValueInfoProto, type_proto};
-use super::{Model, decode_budget, tensor};
+use super::model::{each_tensor, take_initializer};
+use super::names::printable;
+use super::proto::TensorProto;
+use super::{Model, decode, decode_budget, tensor};
 use crate::array::map_file;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use bytes::Bytes;
-use prost::Message;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -25,26 +24,6 @@ pub struct Saved {
     pub blake3: String,
     /// The file beside it with the large weights, and its length, where the model would have been too long with them.
     pub data: Option<(PathBuf, u64)>,
-}
-
-/// Gives back what lists have room for beyond their members: decoding reserves four of each, and most nodes have one output.
-fn shrink(graph: &mut GraphProto) {
-    for node in &mut graph.node {
-        node.input.shrink_to_fit();
-        node.output.shrink_to_fit();
-        node.attribute.shrink_to_fit();
-    }
-    graph.node.shrink_to_fit();
-    graph.initializer.shrink_to_fit();
-    graph.value_info.shrink_to_fit();
-}
-
-/// Sizes below 0 are unknown: old exporters write −1 for them, and every runtime reads it so.
-fn forget_negative_sizes(info: &mut ValueInfoProto) {
-    let Some(type_proto::Value::TensorType(ty)) = info.r#type.as_mut().and_then(|ty| ty.value.as_mut()) else { return };
-    for dim in ty.shape.iter_mut().flat_map(|shape| &mut shape.dim) {
-        dim.value = dim.value.take().filter(|value| !matches!(value, dimension::Value::DimValue(..0)));
-    }
 }
 
 impl Model {
@@ -66,21 +45,28 @@ impl Model {
     /// the bytes are; [`Escapes`](ErrorCode::Escapes) and [`Read`](ErrorCode::Read) for the files that they name.
     pub fn load(bytes: Bytes, folder: Option<&Path>) -> Result<Model> {
         decode_budget::scan(&bytes)?;
-        let mut proto = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()).with_source(error))?;
-        let Some(graph) = &mut proto.graph else { return Err(Error::new(ErrorCode::NotAModel, "not an ONNX model: no graph")) };
-        shrink(graph);
-        graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info).for_each(forget_negative_sizes);
         // Opened only where a tensor asks for it: the folder of an ordinary model is nobody's business.
         let mut opened = None;
-        each_tensor(&mut proto, &mut |tensor| match folder {
+        let mut resolve = |tensor: &mut TensorProto| match folder {
             Some(folder) if tensor::is_external(tensor) => match &mut opened {
                 Some(opened) => Folder::resolve(opened, tensor),
                 None => opened.insert(Folder::new(folder)?).resolve(tensor),
             },
             None if tensor::is_external(tensor) => Err(tensor::not_loaded()),
             _ => Ok(()),
+        };
+        let mut initializers = Vec::new();
+        let mut proto = decode::model(&bytes, &mut |mut tensor, count| {
+            resolve(&mut tensor).map_err(|error| error.at(format!("initializer {}", printable(&tensor.name))))?;
+            // All at once: a list that grows takes up to three times what is in it.
+            initializers.reserve_exact(count - initializers.len());
+            take_initializer(tensor, &mut initializers)
         })?;
-        Model::from_proto(proto)
+        if proto.graph.is_none() {
+            return Err(Error::new(ErrorCode::NotAModel, "not an ONNX model: no graph"));
+        }
+        each_tensor(&mut proto, &mut resolve)?;
+        Ok(Model { proto, initializers })
     }
 
     /// Writes the model to a stream, weights included, in constant memory.

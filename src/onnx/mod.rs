@@ -3,6 +3,7 @@
 mod atomic_file;
 mod builder;
 mod data_set;
+mod decode;
 pub mod decode_budget;
 mod digest;
 mod encode;

@@ -28,11 +28,7 @@ impl Model {
         if let Some(graph) = &mut proto.graph {
             initializers.reserve_exact(graph.initializer.len());
             for initializer in std::mem::take(&mut graph.initializer) {
-                match tensor::array(&initializer) {
-                    Ok(array) => initializers.push((initializer.name, array)),
-                    Err(error) if error.code() == ErrorCode::Unsupported => graph.initializer.push(initializer),
-                    Err(error) => return Err(error.at(format!("initializer {}", printable(&initializer.name)))),
-                }
+                graph.initializer.extend(take_initializer(initializer, &mut initializers)?);
             }
         }
         Ok(Model { proto, initializers })
@@ -59,6 +55,16 @@ impl Model {
         let same = |other: &str| canonical_domain(other) == canonical_domain(domain);
         self.proto.opset_import.iter().find_map(|import| same(&import.domain).then_some(import.version))
     }
+}
+
+/// Adds an initializer to the others as an array; gives it back where it has a type that we have no array for.
+pub(super) fn take_initializer(initializer: TensorProto, to: &mut Vec<(String, Array)>) -> Result<Option<TensorProto>> {
+    match tensor::array(&initializer) {
+        Ok(array) => to.push((initializer.name, array)),
+        Err(error) if error.code() == ErrorCode::Unsupported => return Ok(Some(initializer)),
+        Err(error) => return Err(error.at(format!("initializer {}", printable(&initializer.name)))),
+    }
+    Ok(None)
 }
 
 /// What is done to each tensor of a model.

@@ -1,8 +1,12 @@
 //! What decoding a model takes, measured against what the scanner says before decoding.
 
 use crate::counting;
+use ontrace::onnx::proto::tensor_shape_proto::{Dimension, dimension};
+use ontrace::onnx::proto::{
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+};
 use ontrace::onnx::{Model, decode_budget};
-use ontrace::{Array, DType, ErrorCode, Module, Tensor};
+use ontrace::{Array, DType, ErrorCode, Module, Tensor, Traced};
 
 /// A field with a length.
 fn field(number: u8, contents: &[u8]) -> Vec<u8> {
@@ -65,4 +69,39 @@ fn a_run_keeps_no_value_longer_than_it_is_needed() {
     let x = Tensor::ones([1 << 20], DType::F32).unwrap();
     let (run, peak) = counting::peak(|| module.forward(&x));
     assert!(run.is_ok() && peak < 5 << 22, "{peak} bytes for two or three values of 4 MB");
+}
+
+/// The declaration of a float32 vector.
+fn info(name: &str) -> ValueInfoProto {
+    let length = Dimension { value: Some(dimension::Value::DimValue(4)), ..Dimension::default() };
+    let shape = Some(TensorShapeProto { dim: vec![length] });
+    let ty = type_proto::Value::TensorType(type_proto::Tensor { elem_type: 1, shape });
+    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { value: Some(ty), ..TypeProto::default() }), ..ValueInfoProto::default() }
+}
+
+/// A model decodes to an array for each initializer and twenty times the bytes of its nodes, which its module holds as they are encoded: a trace takes more.
+#[test]
+fn a_model_of_many_nodes_and_parameters_is_traced_in_six_hundred_bytes_for_each() {
+    const NODES: usize = 20_000;
+    let node = |i: usize| NodeProto {
+        input: vec![format!("v{i}"), format!("w{i}")],
+        output: vec![format!("v{}", i + 1)],
+        op_type: "Add".into(),
+        ..NodeProto::default()
+    };
+    let graph = GraphProto {
+        node: (0..NODES).map(node).collect(),
+        input: vec![info("v0")],
+        output: vec![info(&format!("v{NODES}"))],
+        ..GraphProto::default()
+    };
+    let opset_import = vec![OperatorSetIdProto { version: 18, ..OperatorSetIdProto::default() }];
+    let proto = ModelProto { ir_version: 8, opset_import, graph: Some(graph), ..ModelProto::default() };
+    let initializers = (0..NODES).map(|i| (format!("w{i}"), Array::full(DType::F32, &[1], 0.5.into()))).collect();
+    let bytes = bytes::Bytes::from(Model { proto, initializers }.to_bytes().unwrap());
+    let length = bytes.len();
+    let (traced, peak) = counting::peak(|| Traced::from_model(Model::load(bytes, None).unwrap()).unwrap());
+    assert_eq!(traced.graph().nodes().len(), NODES);
+    // A node and its parameter are two of each.
+    assert!(peak < 2 * 600 * NODES, "{peak} bytes for {NODES} nodes, {length} bytes long");
 }

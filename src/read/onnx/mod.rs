@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod computed_operands;
+mod encoded;
 mod extract;
 mod freed_axes;
 #[cfg(feature = "tract")]
@@ -26,12 +27,12 @@ use crate::tensor::{Tensor, guard};
 use crate::trace::example_sizes_of;
 use crate::tree::Tree;
 use bytes::Bytes;
-#[cfg(feature = "tract")]
+use encoded::{Encoded, LastUse};
 #[cfg(feature = "tract")]
 pub(crate) use node_program::{NodeOperand, NodeProgram};
-use run::{DeclarationCheck, GraphRunner, Scope};
+use run::{DeclarationCheck, GraphRunner, Parameters, Scope};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use value::Declared;
@@ -46,11 +47,18 @@ const NODE: usize = 16;
 /// An ONNX model that can be called.
 #[derive(Debug)]
 pub struct OnnxModule {
-    graph: GraphProto,
+    nodes: Encoded<NodeProto>,
+    /// The declarations of the outputs, and of other values.
+    declared_outputs: Encoded<ValueInfoProto>,
+    declared_values: Encoded<ValueInfoProto>,
+    /// The symbolic sizes of the inputs.
+    symbols: BTreeSet<String>,
+    /// The last uses of values that are neither outputs nor guarded.
+    last_uses: Vec<LastUse>,
     functions: Vec<FunctionProto>,
     operators: OpRegistry,
     opset: i64,
-    parameters: HashMap<String, Tensor>,
+    parameters: Parameters,
     inputs: Vec<(String, Declared)>,
     /// The structure of the inputs, where it was given.
     form: Option<Vec<Value>>,
@@ -92,19 +100,16 @@ impl OnnxModule {
         let opset = model.opset("").unwrap_or(*OPSETS.end());
         let weights: usize = model.initializers.iter().map(|(_, array)| array.byte_len()).sum();
         let size = weights.saturating_add(prost::Message::encoded_len(&model.proto));
-        let parameter = |name: String, array: Array| {
-            let tensor = Tensor::from(array).named(&name);
-            (name, tensor)
-        };
-        let mut parameters: HashMap<String, Tensor> = model.initializers.into_iter().map(|(name, array)| parameter(name, array)).collect();
-        let graph = model.proto.graph.ok_or_else(|| Error::damaged("a model without a graph"))?;
+        let parameter = |(name, array): (String, Array)| (Arc::from(name), Arc::new(array));
+        let mut parameters: Parameters = model.initializers.into_iter().map(parameter).collect();
+        let mut graph = model.proto.graph.ok_or_else(|| Error::damaged("a model without a graph"))?;
         if let Some(unread) = graph.initializer.first() {
             return Err(Error::unsupported(format!("unsupported element type {}", tensor::type_name(unread.data_type)))
                 .at(format!("initializer {}", unread.name)));
         }
         for sparse in &graph.sparse_initializer {
             let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
-            parameters.extend([parameter(name.to_string(), tensor::dense(sparse).at(format!("initializer {name}"))?)]);
+            parameters.extend([parameter((name.to_string(), tensor::dense(sparse).at(format!("initializer {name}"))?))]);
         }
         let is_foreign = model.proto.producer_name != env!("CARGO_PKG_NAME");
         let functions = model.proto.functions;
@@ -112,14 +117,38 @@ impl OnnxModule {
         if !OPSETS.contains(&opset) {
             return Err(Error::unsupported(format!("opset {opset}, expected {} to {}", OPSETS.start(), OPSETS.end())));
         }
-        let given = graph.input.iter().filter(|info| !parameters.contains_key(&info.name));
+        let given = graph.input.iter().filter(|info| !parameters.contains_key(info.name.as_str()));
         let known = given.clone().flat_map(value::symbols).collect();
+        let symbols = graph.input.iter().flat_map(value::symbols).map(str::to_string).collect();
         let declared =
             |info: &ValueInfoProto| Ok((info.name.clone(), Declared::of(info, &known, &sizes).at(format!("input {}", info.name))?));
         let inputs = given.map(declared).collect::<Result<_>>()?;
         let outputs: Vec<String> = graph.output.iter().map(|info| info.name.clone()).collect();
         let operators = operators.clone();
-        Ok(OnnxModule { graph, functions, operators, opset, parameters, inputs, form: None, outputs, guards, is_foreign, size })
+        let guarded = guards.iter().filter_map(|guard| match &guard.condition {
+            SavedCondition::Values(name, _) => Some(name.as_str()),
+            _ => None,
+        });
+        let nodes = std::mem::take(&mut graph.node);
+        let last_uses = LastUse::find(&nodes, &outputs.iter().map(String::as_str).chain(guarded).collect());
+        let (declared_outputs, declared_values) = (Encoded::infos(graph.output)?, Encoded::infos(graph.value_info)?);
+        Ok(OnnxModule {
+            nodes: Encoded::nodes(nodes)?,
+            declared_outputs,
+            declared_values,
+            symbols,
+            last_uses,
+            functions,
+            operators,
+            opset,
+            parameters,
+            inputs,
+            form: None,
+            outputs,
+            guards,
+            is_foreign,
+            size,
+        })
     }
 
     /// The module whose inputs are made like these values: it takes the tensors in them, flat and in order.
@@ -194,14 +223,8 @@ impl OnnxModule {
             is_scan: false,
         };
         // Declarations are compared with values when all is done.
-        let kept = found.is_none().then(|| {
-            let guarded = self.guards.iter().filter_map(|guard| match &guard.condition {
-                SavedCondition::Values(name, _) => Some(name.as_str()),
-                _ => None,
-            });
-            self.outputs.iter().map(String::as_str).chain(guarded).collect()
-        });
-        runner.nodes(&self.graph.node, scope, kept.as_ref()).map_err(|error| match freed.first() {
+        let last_uses = if found.is_none() { &self.last_uses[..] } else { &[] };
+        runner.encoded_nodes(&self.nodes, scope, last_uses).map_err(|error| match freed.first() {
             Some(freed) => error.help(format!(
                 "the file declares axis {} of `{}` as {}, and the graph does not allow other sizes",
                 freed.axis, freed.input, freed.declared
@@ -272,20 +295,21 @@ impl OnnxModule {
         // Iterations of loops, too, and calls of functions.
         let found = DeclarationCheck { wrong: RefCell::default(), nodes: Cell::new(NODES.saturating_add(self.size / NODE)) };
         self.run_nodes(&values, &mut scope, Some(&found))?;
-        let outputs = self.graph.output.iter().map(|info| ("output", info));
-        let declared = outputs.chain(self.graph.value_info.iter().map(|info| ("value", info)));
-        let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?, true));
+        let outputs = self.declared_outputs.iter().flatten().map(|info| ("output", info));
+        let declared = outputs.chain(self.declared_values.iter().flatten().map(|info| ("value", info)));
+        let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, &info, &scope.get(&info.name).ok()?, true));
         Ok(wrong.chain(self.wrong_types(&scope)).chain(found.wrong.take()).collect())
     }
 
     /// The operands and results of nodes whose element types ONNX's schemas do not allow.
     fn wrong_types(&self, scope: &Scope) -> Vec<Error> {
         let element_type = |name: &str| Some(tensor::data_type(scope.get(name).ok()?.tensor().ok()?.dtype()));
-        let at = |(i, proto)| {
-            let location = crate::onnx::Node::new(proto, i).location();
-            wrong_types(proto, self.opset, &element_type).into_iter().map(move |error| error.at(&location))
-        };
-        self.graph.node.iter().enumerate().flat_map(at).collect()
+        let mut wrong = Vec::new();
+        for (i, proto) in self.nodes.iter().flatten().enumerate() {
+            let location = crate::onnx::Node::new(&proto, i).location();
+            wrong.extend(wrong_types(&proto, self.opset, &element_type).into_iter().map(|error| error.at(&location)));
+        }
+        wrong
     }
 
     /// The inputs and parameters by name.
@@ -297,10 +321,11 @@ impl OnnxModule {
         scope
     }
 
-    /// The shape that the file declares of an output, where it does: with the symbols of the inputs.
-    fn declared_shape(&self, info: &ValueInfoProto) -> Option<Shape> {
-        let symbols = self.graph.input.iter().flat_map(value::symbols).collect();
-        Declared::of(info, &symbols, &BTreeMap::new()).ok()?.shape().cloned()
+    /// The shapes that the file declares of the outputs, where it does: with the symbols of the inputs.
+    fn declared_shapes(&self) -> Vec<Option<Shape>> {
+        let symbols = self.symbols.iter().map(String::as_str).collect();
+        let shape = |info: &ValueInfoProto| Declared::of(info, &symbols, &BTreeMap::new()).ok()?.shape().cloned();
+        self.declared_outputs.iter().map(|info| shape(&*info.ok()?)).collect()
     }
 
     /// Inputs of the declared types, by name; `None` where a rank or the length of a sequence is not declared.
@@ -321,8 +346,7 @@ impl OnnxModule {
 
     /// The parameters by name.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &Array)> {
-        let ordered: BTreeMap<&str, &Array> =
-            self.parameters.iter().filter_map(|(name, tensor)| Some((name.as_str(), tensor.value()?))).collect();
+        let ordered: BTreeMap<&str, &Array> = self.parameters.iter().map(|(name, array)| (&**name, &**array)).collect();
         ordered.into_iter()
     }
 }
@@ -449,8 +473,8 @@ impl DynModule for OnnxModule {
         let outputs = self.evaluate(&values)?;
         let (names, tensors): (Vec<String>, Vec<Tensor>) =
             self.outputs.iter().zip(outputs).flat_map(|(name, value)| value.named(name)).unzip();
-        let is_flat = tensors.len() == self.graph.output.len();
-        let declared = if is_flat { self.graph.output.iter().map(|info| self.declared_shape(info)).collect() } else { Vec::new() };
+        let is_flat = tensors.len() == self.declared_outputs.len();
+        let declared = if is_flat { self.declared_shapes() } else { Vec::new() };
         Ok(Outputs::from(tensors).with_names(names).with_declared(declared))
     }
 

@@ -101,8 +101,8 @@ impl NodeProgram {
             is_scan: false,
         };
         seeded(0, || {
-            runner.nodes(&self.size_nodes, &mut scope, None)?;
-            runner.nodes(std::slice::from_ref(&self.node), &mut scope, None)
+            runner.nodes(&self.size_nodes, &mut scope)?;
+            runner.nodes(std::slice::from_ref(&self.node), &mut scope)
         })?;
         let names = self.node.output.iter().filter(|name| !name.is_empty());
         let outputs = names.map(|name| scope.get(name)?.tensor().cloned()).collect::<Result<Vec<_>>>()?;

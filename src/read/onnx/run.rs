@@ -1,29 +1,35 @@
 //! Runs a graph of an ONNX file: nodes, the graphs inside them, functions, and values that are no tensors.
 
+use super::encoded::{Encoded, LastUse};
 use super::freed_axes::{self, FreedAxis};
 use super::opset_upgrade::{Upgraded, upgrade};
 use super::value::Value;
 use super::wrong_declaration;
+use crate::array::Array;
 use crate::dim::Dim;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Inputs;
 use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
-use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls, outer_names};
+use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
 use crate::ops::{self, Iteration, OpRegistry};
 use crate::tensor::{Tensor, is_tracing, location, superseded};
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How deeply graphs and functions may nest.
 const DEEPEST: usize = 64;
 /// The most iterations of a loop whose conditions are known.
 const MAX_ITERATIONS: i64 = 1 << 20;
 
+/// The parameters of a model by name: a tensor of one is made where it is used.
+pub(super) type Parameters = HashMap<Arc<str>, Arc<Array>>;
+
 /// The values that can be seen from a graph: its own, then those around it.
 #[derive(Clone)]
 pub(super) struct Scope<'a> {
     own: HashMap<String, Value>,
-    parameters: Option<&'a HashMap<String, Tensor>>,
+    parameters: Option<&'a Parameters>,
     around: Option<&'a Scope<'a>>,
 }
 
@@ -33,7 +39,7 @@ impl<'a> Scope<'a> {
     }
 
     /// That of a whole model, which sees its parameters.
-    pub(super) fn with_parameters(parameters: &'a HashMap<String, Tensor>) -> Scope<'a> {
+    pub(super) fn with_parameters(parameters: &'a Parameters) -> Scope<'a> {
         Scope { parameters: Some(parameters), ..Scope::new() }
     }
 
@@ -49,8 +55,8 @@ impl<'a> Scope<'a> {
         if let Some(value) = self.own.get(name) {
             return Ok(value.clone());
         }
-        if let Some(tensor) = self.parameters.and_then(|parameters| parameters.get(name)) {
-            return Ok(tensor.clone().into());
+        if let Some((name, array)) = self.parameters.and_then(|parameters| parameters.get_key_value(name)) {
+            return Ok(Tensor::of_parameter(name, array).into());
         }
         match self.around {
             Some(around) => around.get(name),
@@ -114,42 +120,40 @@ pub(super) struct GraphRunner<'a> {
     pub is_scan: bool,
 }
 
-/// The values that are not kept, each with the index of the last node that uses it (or, if none does, makes it), in the order of the nodes.
-fn last_uses<'a>(nodes: &'a [NodeProto], kept: &HashSet<&str>) -> Vec<(usize, &'a str)> {
-    let mut last = HashMap::new();
-    for (i, node) in nodes.iter().enumerate() {
-        let names = node.input.iter().chain(&node.output).map(String::as_str).chain(outer_names(node));
-        last.extend(names.filter(|name| !kept.contains(name)).map(|name| (name, i)));
-    }
-    let mut ends: Vec<(usize, &str)> = last.into_iter().map(|(name, i)| (i, name)).collect();
-    ends.sort_unstable();
-    ends
-}
-
 impl GraphRunner<'_> {
-    /// Runs all nodes of a graph in order. Where it is said what is needed afterwards, everything else is dropped behind its last use.
-    pub(super) fn nodes(&self, nodes: &[NodeProto], scope: &mut Scope, kept: Option<&HashSet<&str>>) -> Result<()> {
+    /// Runs all nodes of a model in order, and drops each value behind its last use where these are given.
+    pub(super) fn encoded_nodes(&self, nodes: &Encoded<NodeProto>, scope: &mut Scope, last_uses: &[LastUse]) -> Result<()> {
+        let mut ahead = last_uses;
+        for (i, proto) in nodes.iter().enumerate() {
+            let proto = proto?;
+            self.step(i, &proto, scope)?;
+            for name in LastUse::take(&mut ahead, i, &proto) {
+                scope.own.remove(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs all nodes of a graph in order.
+    pub(super) fn nodes(&self, nodes: &[NodeProto], scope: &mut Scope) -> Result<()> {
         if self.depth > DEEPEST {
             return Err(Error::too_deep("graphs nested too deeply"));
         }
-        let last_uses = kept.map(|kept| last_uses(nodes, kept)).unwrap_or_default();
-        let mut ends = last_uses.iter().peekable();
-        for (i, proto) in nodes.iter().enumerate() {
-            superseded()?;
-            if let Some(check) = self.found {
-                let left = check.nodes.get().checked_sub(1);
-                check.nodes.set(left.ok_or_else(|| Error::too_big("more nodes are run than the size of the file justifies"))?);
-            }
-            let node = Node::new(proto, i);
-            let outputs = self
-                .node(&node, proto, scope)
-                .map_err(|error| if error.locations().next().is_some() { error } else { error.at(node.location()) })?;
-            for (name, value) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
-                scope.insert(name, value);
-            }
-            while let Some((_, name)) = ends.next_if(|end| end.0 == i) {
-                scope.own.remove(*name);
-            }
+        nodes.iter().enumerate().try_for_each(|(i, proto)| self.step(i, proto, scope))
+    }
+
+    fn step(&self, i: usize, proto: &NodeProto, scope: &mut Scope) -> Result<()> {
+        superseded()?;
+        if let Some(check) = self.found {
+            let left = check.nodes.get().checked_sub(1);
+            check.nodes.set(left.ok_or_else(|| Error::too_big("more nodes are run than the size of the file justifies"))?);
+        }
+        let node = Node::new(proto, i);
+        let outputs = self
+            .node(&node, proto, scope)
+            .map_err(|error| if error.locations().next().is_some() { error } else { error.at(node.location()) })?;
+        for (name, value) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
+            scope.insert(name, value);
         }
         Ok(())
     }
@@ -233,7 +237,7 @@ impl GraphRunner<'_> {
             .iter()
             .find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"))
             .map_or(self.opset, |import| import.version);
-        GraphRunner { depth: self.depth + 1, opset, caller: Some(path), ..*self }.nodes(&nodes, &mut scope, None)?;
+        GraphRunner { depth: self.depth + 1, opset, caller: Some(path), ..*self }.nodes(&nodes, &mut scope)?;
         function.output.iter().map(|name| scope.get(name)).collect()
     }
 
@@ -250,7 +254,7 @@ impl GraphRunner<'_> {
         for (info, value) in graph.input.iter().zip(inputs) {
             scope.insert(&info.name, value);
         }
-        GraphRunner { depth: self.depth + 1, is_scan: false, ..*self }.nodes(&graph.node, &mut scope, None)?;
+        GraphRunner { depth: self.depth + 1, is_scan: false, ..*self }.nodes(&graph.node, &mut scope)?;
         if let Some(found) = self.found {
             let declared = graph.input.iter().map(|info| ("input", info)).chain(graph.output.iter().map(|info| ("output", info)));
             let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?, self.is_scan));
@@ -545,7 +549,7 @@ fn moved(x: &Tensor, from: i64, to: i64) -> Result<Tensor> {
 }
 
 fn yes() -> Tensor {
-    Tensor::from(crate::Array::scalar(true))
+    Tensor::from(Array::scalar(true))
 }
 
 fn tensors(values: &[Value]) -> Result<Vec<Tensor>> {
