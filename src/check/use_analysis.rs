@@ -119,6 +119,39 @@ impl IndexOrigin {
     }
 }
 
+/// What is known of values, each until it is used for the last time: of a long graph that is little at once.
+struct KnownValues<T> {
+    known: HashMap<ValueId, T>,
+    /// By value: the node that uses it last; of outputs there is none.
+    last: Vec<usize>,
+}
+
+impl<T> KnownValues<T> {
+    fn new(graph: &Graph, known: HashMap<ValueId, T>) -> KnownValues<T> {
+        let mut last = vec![0; graph.values().count()];
+        for (i, node) in graph.nodes().iter().enumerate() {
+            node.inputs.iter().flatten().for_each(|id| last[id.index()] = i);
+        }
+        graph.outputs().iter().for_each(|id| last[id.index()] = usize::MAX);
+        KnownValues { known, last }
+    }
+
+    fn get(&self, id: ValueId) -> Option<&T> {
+        self.known.get(&id)
+    }
+
+    fn extend(&mut self, values: impl IntoIterator<Item = (ValueId, T)>) {
+        self.known.extend(values);
+    }
+
+    /// Forgets the values that this node, the `i`-th, uses last.
+    fn forget(&mut self, i: usize, node: &Node) {
+        for id in node.inputs.iter().flatten().filter(|id| self.last[id.index()] == i) {
+            self.known.remove(id);
+        }
+    }
+}
+
 /// What is known of a mask.
 #[derive(Clone, Copy, Default)]
 struct MaskUse {
@@ -188,10 +221,12 @@ impl ScaledOrigin {
 fn statistics(graph: &Graph) -> Vec<Option<(f64, f64)>> {
     let mut found = vec![None; graph.inputs().len()];
     let start = |input| ScaledOrigin { input, scale: 1.0, offset: 0.0, is_shifted: false, is_scaled: false };
-    let mut known: HashMap<ValueId, ScaledOrigin> = graph.inputs().iter().enumerate().map(|(i, id)| (*id, start(i))).collect();
-    for node in graph.nodes() {
-        let operand = |i: usize| node.inputs.get(i).copied().flatten().and_then(|id| known.get(&id)).copied();
-        let Some((position, x)) = (0..node.inputs.len().min(2)).find_map(|i| Some((i, operand(i)?))) else { continue };
+    let mut known = KnownValues::new(graph, graph.inputs().iter().enumerate().map(|(i, id)| (*id, start(i))).collect());
+    for (i, node) in graph.nodes().iter().enumerate() {
+        let operand = |i: usize| node.inputs.get(i).copied().flatten().and_then(|id| known.get(id)).copied();
+        let operands = (0..node.inputs.len().min(2)).find_map(|i| Some((i, operand(i)?)));
+        known.forget(i, node);
+        let Some((position, x)) = operands else { continue };
         let other = |i: usize| mean(graph, node, i).filter(|c| *c != 0.0);
         let next = match (node.op.name(), position, other(1 - position)) {
             (name, 0, _) if MOVES.contains(&name) => Some(x),
@@ -223,37 +258,38 @@ fn mean(graph: &Graph, node: &Node, i: usize) -> Option<f64> {
 }
 
 /// Follows the origins through a graph and notes the tables that they index.
-fn indices(graph: &Graph, mut origins: HashMap<ValueId, IndexOrigin>, uses: &mut [InputUse]) {
+fn indices(graph: &Graph, origins: HashMap<ValueId, IndexOrigin>, uses: &mut [InputUse]) {
+    let mut origins = KnownValues::new(graph, origins);
     // Of the symbols that stand for elements of inputs.
     let mut symbols: HashMap<Arc<str>, IndexOrigin> = HashMap::new();
-    for node in graph.nodes() {
+    for (i, node) in graph.nodes().iter().enumerate() {
         if let (Some(symbol), Some(origin)) = (node.op.defines().and_then(|dim| dim.expr().as_symbol().cloned()), operand(node, &origins)) {
             // A bound of one element says nothing of the others.
             let is_single = node.inputs[0].is_some_and(|id| graph.value(id).ty.shape.numel() == 1);
             symbols.insert(symbol, if is_single { origin } else { origin.unchecked() });
         }
         if let (Some(origin), Some(output)) = (of_symbols(node, &symbols), node.outputs.first()) {
-            origins.insert(*output, origin);
+            origins.extend([(*output, origin)]);
         }
-        for (position, origin) in node.inputs.iter().enumerate().filter_map(|(i, id)| Some((i, origins.get(&(*id)?)?.clone()))) {
+        for (position, origin) in node.inputs.iter().enumerate().filter_map(|(i, id)| Some((i, origins.get((*id)?)?.clone()))) {
             if let Some((rows, is_whole)) = table(graph, node, position) {
                 note(uses, origin, rows, is_whole);
             }
         }
         for (inner, operands) in inner_graphs(node) {
             let pairs =
-                inner.inputs().iter().zip(operands).filter_map(|(id, operand)| Some((*id, origins.get(&(*operand)?)?.clone().unchecked())));
+                inner.inputs().iter().zip(operands).filter_map(|(id, operand)| Some((*id, origins.get((*operand)?)?.clone().unchecked())));
             indices(inner, pairs.collect(), uses);
         }
-        if let Some(origin) = result(graph, node, &origins) {
-            origins.extend(node.outputs.iter().map(|id| (*id, origin.clone())));
-        }
+        let origin = result(graph, node, &origins);
+        origins.forget(i, node);
+        origins.extend(origin.into_iter().flat_map(|origin| node.outputs.iter().map(move |id| (*id, origin.clone()))));
     }
 }
 
 /// The origin of a node's first operand.
-fn operand(node: &Node, origins: &HashMap<ValueId, IndexOrigin>) -> Option<IndexOrigin> {
-    node.inputs.first().copied().flatten().and_then(|id| origins.get(&id)).cloned()
+fn operand(node: &Node, origins: &KnownValues<IndexOrigin>) -> Option<IndexOrigin> {
+    node.inputs.first().copied().flatten().and_then(|id| origins.get(id)).cloned()
 }
 
 /// The origin of indices that are written as expressions of one symbol, each a multiple of it and a number: `n`, `n + 1` …
@@ -354,8 +390,8 @@ fn integer(graph: &Graph, node: &Node, i: usize) -> Option<i64> {
 }
 
 /// The origin of what a node gives.
-fn result(graph: &Graph, node: &Node, origins: &HashMap<ValueId, IndexOrigin>) -> Option<IndexOrigin> {
-    let of = |i: usize| node.inputs.get(i).copied().flatten().and_then(|id| origins.get(&id)).cloned();
+fn result(graph: &Graph, node: &Node, origins: &KnownValues<IndexOrigin>) -> Option<IndexOrigin> {
+    let of = |i: usize| node.inputs.get(i).copied().flatten().and_then(|id| origins.get(id)).cloned();
     let name = node.op.name();
     match name {
         "Add" => match (of(0), of(1)) {
@@ -410,11 +446,11 @@ fn result(graph: &Graph, node: &Node, origins: &HashMap<ValueId, IndexOrigin>) -
 /// How each input masks.
 fn masks(graph: &Graph) -> Vec<MaskUse> {
     let mut masks = vec![MaskUse::default(); graph.inputs().len()];
-    let mut known: HashMap<ValueId, usize> = graph.inputs().iter().enumerate().map(|(i, id)| (*id, i)).collect();
-    for node in graph.nodes() {
+    let mut known = KnownValues::new(graph, graph.inputs().iter().enumerate().map(|(i, id)| (*id, i)).collect());
+    for (i, node) in graph.nodes().iter().enumerate() {
         let name = node.op.name();
         for (position, id) in node.inputs.iter().enumerate() {
-            let Some(&input) = id.as_ref().and_then(|id| known.get(id)) else { continue };
+            let Some(&input) = id.and_then(|id| known.get(id)) else { continue };
             let mask = &mut masks[input];
             let other = if node.inputs.len() == 2 { ends(graph, node, 1 - position.min(1)) } else { None };
             let is_flag = |(low, high): (f64, f64)| low == high && (low == 0.0 || low == 1.0);
@@ -448,9 +484,10 @@ fn masks(graph: &Graph) -> Vec<MaskUse> {
                 false => mask.other = true,
             }
         }
+        known.forget(i, node);
     }
     for id in graph.outputs() {
-        if let Some(&input) = known.get(id) {
+        if let Some(&input) = known.get(*id) {
             masks[input].other = true;
         }
     }

@@ -5,10 +5,11 @@ use crate::array::{Array, DType};
 use crate::error::{Error, Result};
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
-/// The size of each axis.
+/// The size of each axis; cheap to clone.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Shape(Vec<Dim>);
+pub struct Shape(Arc<[Dim]>);
 
 impl Shape {
     /// The shape with these sizes.
@@ -18,7 +19,7 @@ impl Shape {
 
     /// A shape that is the same at every call.
     pub fn fixed(sizes: &[usize]) -> Shape {
-        Shape(sizes.iter().map(|&n| Dim::from(n)).collect())
+        sizes.iter().copied().collect()
     }
 
     /// The number of axes.
@@ -95,7 +96,7 @@ impl Shape {
                 (a, b) => a.or(b).unwrap_or(Dim::Fixed(1)),
             });
         }
-        Ok(Shape(dims))
+        Ok(dims.into())
     }
 }
 
@@ -166,7 +167,7 @@ macro_rules! tuples {
     ($(($($D:ident $i:tt),*);)*) => {
         $(impl<$($D: Into<Dim>),*> From<($($D,)*)> for Shape {
             fn from(dims: ($($D,)*)) -> Shape {
-                Shape(vec![$(dims.$i.into()),*])
+                Shape(Arc::new([$(dims.$i.into()),*]))
             }
         })*
     };
@@ -196,7 +197,7 @@ impl fmt::Display for Shape {
 
 impl fmt::Debug for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.0).finish()
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 

@@ -26,6 +26,7 @@ pub use weight_provenance::{Computed, Derivation};
 
 use crate::array::Array;
 use crate::dim::{Shape, Type};
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -68,7 +69,7 @@ pub enum Source {
     /// An input of the graph, by name.
     Input(Arc<str>),
     /// Values that are the same at every call; a parameter has a name.
-    Constant(Box<Array>, Option<Arc<str>>),
+    Constant(Arc<Array>, Option<Arc<str>>),
     /// An output of a node.
     Node,
 }
@@ -126,7 +127,7 @@ pub struct Graph {
     /// The shapes of the outputs that the source declares, which may say more than the sizes that follow from its operators.
     declared: Vec<Option<Shape>>,
     /// Constants by address, to write shared values once; looked up only, never walked.
-    constants: HashMap<usize, Vec<ValueId>>,
+    constants: HashMap<usize, SmallVec<[ValueId; 1]>>,
     /// For each node, the values that nothing needs after it: found on the first replay.
     last_uses: OnceLock<Vec<Vec<ValueId>>>,
 }
@@ -189,13 +190,23 @@ impl Graph {
 
     /// Adds values that are the same at every call; the same view of the same bytes is one value.
     pub fn add_constant(&mut self, array: &Array, name: Option<&Arc<str>>, derivation: Option<Derivation>) -> ValueId {
+        self.known_constant(array).unwrap_or_else(|| self.add_new_constant(Arc::new(array.clone()), name, derivation))
+    }
+
+    /// As [`Graph::add_constant`], for values that a tensor has, too.
+    pub(crate) fn add_shared_constant(&mut self, array: &Arc<Array>, name: Option<&Arc<str>>, derivation: Option<Derivation>) -> ValueId {
+        self.known_constant(array).unwrap_or_else(|| self.add_new_constant(array.clone(), name, derivation))
+    }
+
+    fn known_constant(&self, array: &Array) -> Option<ValueId> {
         let known = self.constants.get(&array.address()).into_iter().flatten();
-        let same = |id: &&ValueId| matches!(&self.value(**id).source, Source::Constant(other, _) if other.is_same(array));
-        if let Some(&id) = known.clone().find(same) {
-            return id;
-        }
-        let id = self.add(Value { ty: Type::from(array), source: Source::Constant(Box::new(array.clone()), name.cloned()), derivation });
-        self.constants.entry(array.address()).or_default().push(id);
+        known.copied().find(|id| matches!(&self.value(*id).source, Source::Constant(other, _) if other.is_same(array)))
+    }
+
+    fn add_new_constant(&mut self, array: Arc<Array>, name: Option<&Arc<str>>, derivation: Option<Derivation>) -> ValueId {
+        let (ty, address) = (Type::from(&*array), array.address());
+        let id = self.add(Value { ty, source: Source::Constant(array, name.cloned()), derivation });
+        self.constants.entry(address).or_default().push(id);
         id
     }
 

@@ -128,7 +128,8 @@ impl Graph {
             if let (Source::Constant(array, _), Some(derivation)) = (&mut value.source, &mut value.derivation)
                 && let Some(fresh) = again(derivation, parameters, &mut done)?
             {
-                (**array, *derivation) = fresh;
+                let (fresh, of_fresh) = fresh;
+                (*array, *derivation) = (Arc::new(fresh), of_fresh);
             }
         }
         Ok(graph)

@@ -204,6 +204,9 @@ impl Example {
         }
         for (name, tensor) in &mut self.inputs {
             let replaced = given.iter().find(|given| given.0 == *name).map(|given| &given.1);
+            if replaced.is_none() && !tensor.shape().is_symbolic() {
+                continue;
+            }
             let fits = replaced.is_none_or(|new| new.rank() == tensor.rank());
             let sized = |(axis, dim): (usize, &Dim)| match (dim.is_symbolic(), replaced) {
                 (true, None) => Dim::new(dim.expr(), sizes.eval(&dim.expr()).or(dim.example())),
@@ -337,7 +340,8 @@ impl Example {
 
     /// Drops the values, but for those that the trace is specialized for: the module is then traced with shapes only, and nothing is computed.
     pub fn shapes_only(mut self) -> Example {
-        for input in self.inputs.iter_mut().filter(|input| !self.specialized.contains(&input.0)) {
+        let is_bare = |tensor: &Tensor| tensor.is_type_only() && tensor.symbolic_values().is_none();
+        for input in self.inputs.iter_mut().filter(|input| !self.specialized.contains(&input.0) && !is_bare(&input.1)) {
             input.1 = Tensor::of_type(input.1.ty().clone());
         }
         self

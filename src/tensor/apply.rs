@@ -95,7 +95,8 @@ fn dispatch(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location
     };
     let tensor = |(output, ((ty, value), traced_ref)): (usize, ((Type, Option<Array>), Option<_>))| match traced_ref {
         Some(traced_ref) => {
-            Tensor(Arc::new(TensorData { ty, value, dims: None, origin: Origin::Traced(traced_ref), weak: false, is_constant }))
+            let origin = Origin::Traced(traced_ref);
+            Tensor(Arc::new(TensorData { ty, value: value.map(Arc::new), dims: None, origin, weak: false, is_constant }))
         }
         None => Tensor::with(value, ty, derived(&op, inputs, output, &name)),
     };

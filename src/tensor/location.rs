@@ -13,6 +13,16 @@ thread_local! {
 struct Here {
     scope: Vec<String>,
     lines: Vec<Arc<str>>,
+    /// What was said last: most nodes are called in the scope of the one before, and a long graph would hold a copy for each.
+    last: SourceLocation,
+}
+
+/// The text, shared with the last one where that is the same.
+fn shared(last: &mut Arc<str>, text: &str) -> Arc<str> {
+    if **last != *text {
+        *last = text.into();
+    }
+    last.clone()
 }
 
 /// Leaves the scope when dropped, on return, `?` and panic alike.
@@ -43,9 +53,10 @@ pub(crate) fn absolute_scope(path: &str) -> LocationGuard {
 }
 
 /// Says which line of an interpreted source is running; it wins over the line of the Rust caller.
-pub fn line(line: impl Into<Arc<str>>) -> LocationGuard {
+pub fn line(line: impl AsRef<str>) -> LocationGuard {
     HERE.with_borrow_mut(|here| {
-        here.lines.push(line.into());
+        let line = shared(&mut here.last.line, line.as_ref());
+        here.lines.push(line);
         LocationGuard(Entered::Line(here.lines.len() - 1))
     })
 }
@@ -62,7 +73,7 @@ impl Drop for LocationGuard {
 
 /// The source location of a node that is added now. A node outside any scope belongs to the module whose parameter it takes.
 pub(super) fn here(parameter: Option<&str>, caller: &Location) -> SourceLocation {
-    HERE.with_borrow(|here| {
+    HERE.with_borrow_mut(|here| {
         let scope = match (here.scope.is_empty(), parameter) {
             (true, Some(name)) => name.rsplit_once('.').map_or("", |(module, _)| module).to_string(),
             _ => here.scope.join("."),
@@ -70,9 +81,9 @@ pub(super) fn here(parameter: Option<&str>, caller: &Location) -> SourceLocation
         let line = match here.lines.last() {
             Some(line) => line.clone(),
             // A method passed by name (`.map(Tensor::relu)`) reports the standard library: no line is better than that one.
-            None if caller.file().starts_with("/rustc/") => "".into(),
-            None => format!("{}:{}:{}", caller.file(), caller.line(), caller.column()).into(),
+            None if caller.file().starts_with("/rustc/") => Arc::default(),
+            None => shared(&mut here.last.line, &format!("{}:{}:{}", caller.file(), caller.line(), caller.column())),
         };
-        SourceLocation { scope: scope.into(), line }
+        SourceLocation { scope: shared(&mut here.last.scope, &scope), line }
     })
 }

@@ -52,7 +52,7 @@ pub struct Tensor(Arc<TensorData>);
 #[derive(Clone)]
 struct TensorData {
     ty: Type,
-    value: Option<Array>,
+    value: Option<Arc<Array>>,
     /// The elements, where they are a few sizes.
     dims: Option<DimArray>,
     origin: Origin,
@@ -75,7 +75,7 @@ enum Origin {
 impl Tensor {
     fn with(value: Option<Array>, ty: Type, origin: Origin) -> Tensor {
         let dims = value.as_ref().filter(|_| !matches!(origin, Origin::Traced(_))).and_then(DimArray::read);
-        Tensor(Arc::new(TensorData { ty, value, dims, origin, weak: false, is_constant: false }))
+        Tensor(Arc::new(TensorData { ty, value: value.map(Arc::new), dims, origin, weak: false, is_constant: false }))
     }
 
     /// A tensor of this shape from its elements in row-major order.
@@ -100,6 +100,12 @@ impl Tensor {
         };
         let ty = Type::from(&array);
         Tensor::with(Some(array), ty, origin)
+    }
+
+    /// A parameter of this name, whose values a module has, too.
+    pub(crate) fn of_parameter(name: &Arc<str>, array: &Arc<Array>) -> Tensor {
+        let (dims, origin) = (DimArray::read(array), Origin::Parameter(name.clone()));
+        Tensor(Arc::new(TensorData { ty: Type::from(&**array), value: Some(array.clone()), dims, origin, weak: false, is_constant: false }))
     }
 
     /// A number whose dtype gives way to every other operand's, as a Python number's does.
@@ -128,7 +134,7 @@ impl Tensor {
         let constraints = recorder::constraints();
         let dims = DimArray { dims: dims.dims.iter().map(|dim| constraints.simplify(dim)).collect(), ..dims };
         // A few elements always fit into memory; without a value the tensor would still be right.
-        let value = dims.example().and_then(|array| array.cast(dtype).ok());
+        let value = dims.example().and_then(|array| array.cast(dtype).ok()).map(Arc::new);
         let ty = Type::new(dtype, dims.shape());
         Tensor(Arc::new(TensorData { ty, value, dims: Some(dims), origin: Origin::Literal, weak: false, is_constant: false }))
     }
@@ -270,7 +276,7 @@ impl Tensor {
 
     /// The value, without a guard: for the crate's own bookkeeping.
     pub(crate) fn value(&self) -> Option<&Array> {
-        self.0.value.as_ref()
+        self.0.value.as_deref()
     }
 
     /// The value where it is the same at every call.
@@ -278,8 +284,8 @@ impl Tensor {
         self.value().filter(|_| !self.varies())
     }
 
-    fn array(&self) -> Result<&Array> {
-        self.value().ok_or_else(|| {
+    fn array(&self) -> Result<&Arc<Array>> {
+        self.0.value.as_ref().ok_or_else(|| {
             Error::no_value(format!("only the type {} of this tensor is known, not its values", self.ty()))
                 .help("trace with an example that has values, or keep the computation on tensors")
         })
@@ -299,7 +305,7 @@ impl Tensor {
         }
         if self.symbolic_values().is_some_and(|dims| dims.dims.iter().any(Dim::depends_on_values)) {
             recorder::guard_computed(self, array, || location::here(None, caller))?;
-            return Ok(array.clone());
+            return Ok(Array::clone(array));
         }
         for dim in self.symbolic_values().into_iter().flat_map(|dims| &dims.dims).filter(|dim| dim.is_symbolic()) {
             if let Some(seen) = dim.example() {
@@ -307,7 +313,7 @@ impl Tensor {
                 recorder::guard_sizes(fixed, location::here(None, caller))?;
             }
         }
-        Ok(array.clone())
+        Ok(Array::clone(array))
     }
 
     /// The elements in row-major order. Inside a trace this records a guard.

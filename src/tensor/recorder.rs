@@ -529,7 +529,7 @@ fn value(tensor: &Tensor) -> Result<ValueId> {
     let array = tensor.array()?;
     ACTIVE.with_borrow_mut(|open| {
         let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this value"))?;
-        Ok(top.graph.add_constant(array, tensor.parameter(), tensor.derivation()))
+        Ok(top.graph.add_shared_constant(array, tensor.parameter(), tensor.derivation()))
     })
 }
 

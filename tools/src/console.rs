@@ -5,10 +5,11 @@ use crate::progress::Progress;
 use anstyle::{AnsiColor, Style};
 use ontrace::work::Work;
 use ontrace::{Error, ErrorCode};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -87,14 +88,30 @@ impl Console {
 
     /// The result of a command, as text or as JSON.
     pub fn result(&self, text: &str, value: Value) {
-        if is_captured(&value) {
+        self.result_of(text, &value);
+    }
+
+    /// As [`Console::result`], for what is no JSON yet.
+    pub fn result_of(&self, text: &str, value: &impl Serialize) {
+        if is_captured(value) {
             return;
         }
         if self.json {
-            written(writeln!(std::io::stdout().lock(), "{value}"));
+            let mut out = BufWriter::new(std::io::stdout().lock());
+            written(
+                serde_json::to_writer(&mut out, value)
+                    .map_err(std::io::Error::from)
+                    .and_then(|()| writeln!(out))
+                    .and_then(|()| out.flush()),
+            );
         } else {
             written(writeln!(anstream::stdout(), "{}", text.trim_end()));
         }
+    }
+
+    /// Whether what a result says as JSON is asked for: it is printed, or kept for another command.
+    pub fn is_structured(&self) -> bool {
+        self.json || CAPTURED.with_borrow(Option::is_some)
     }
 
     /// The result of a command whose file is on stdout: on stderr.
@@ -154,8 +171,9 @@ pub fn captured<T>(run: impl FnOnce() -> T) -> (T, Value) {
 }
 
 /// Keeps the result where it is captured, and says whether it is.
-fn is_captured(value: &Value) -> bool {
-    CAPTURED.with_borrow_mut(|captured| captured.as_mut().map(|captured| *captured = value.clone())).is_some()
+fn is_captured(value: &impl Serialize) -> bool {
+    let kept = || serde_json::to_value(value).unwrap_or_default();
+    CAPTURED.with_borrow_mut(|captured| captured.as_mut().map(|captured| *captured = kept())).is_some()
 }
 
 /// Ends the program where its answer could not be written. A closed pipe is not an error: the reader has read enough.

@@ -6,7 +6,8 @@ use crate::inputs::Inputs;
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format};
 use ontrace::trace::Provenance;
-use ontrace::{Array, DynModule, ErrorCode};
+use ontrace::{Array, DynModule, ErrorCode, Type};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,11 +34,13 @@ impl Inspect {
         let model = read::open(&self.model)?;
         let mut text = format!("{}   {}, {}\n", printable(&self.model.display().to_string()), format.name(), bytes(model.size as u64));
         // The operators are those of a trace with shapes only.
-        let (names, size) = (model.input_names(), model.size);
+        let size = model.size;
+        let names = if model.example().is_none() { model.input_names() } else { Vec::new() };
         let prepared = self.inputs.apply(model);
         let traced = prepared.and_then(|prepared| crate::verification::traced(&prepared, console)).map(|traced| traced.0);
         let mut value =
             json!({"schema": "ontrace.inspect/1", "path": self.model.display().to_string(), "format": format.name(), "bytes": size});
+        let mut types = None;
         match traced {
             Ok(traced) => {
                 let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -45,9 +48,10 @@ impl Inspect {
                     *counts.entry(node.op.name()).or_default() += 1;
                 }
                 let parameters = traced.parameters();
-                for (what, list) in [("input", traced.inputs()), ("output", traced.outputs())] {
+                let (inputs, outputs) = (traced.inputs(), traced.outputs());
+                for (what, list) in [("input", &inputs), ("output", &outputs)] {
                     for (name, ty) in list {
-                        text.push_str(&format!("  {what:<7} {}  {}{:?}\n", printable(&name), ty.dtype, ty.shape));
+                        text.push_str(&format!("  {what:<7} {}  {}{:?}\n", printable(name), ty.dtype, ty.shape));
                     }
                 }
                 let (elements, size) = total(parameters.iter().map(|parameter| parameter.1));
@@ -64,14 +68,10 @@ impl Inspect {
                 value["declaration"] = json!(traced.declaration().to_string());
                 value["guards"] = json!(traced.guards().iter().map(ToString::to_string).collect::<Vec<_>>());
                 value["notes"] = json!(traced.notes().iter().map(ToString::to_string).collect::<Vec<_>>());
-                let types = |list: Vec<(String, ontrace::Type)>| {
-                    list.into_iter().map(|(name, ty)| json!({"name": name, "dtype": ty.dtype.name(), "shape": ty.shape.iter().map(ToString::to_string).collect::<Vec<_>>()})).collect::<Vec<Value>>()
-                };
-                value["inputs"] = types(traced.inputs()).into();
-                value["outputs"] = types(traced.outputs()).into();
                 value["operators"] = json!(counts);
                 value["parameters"] = json!({"count": parameters.len(), "elements": elements, "bytes": size});
-                // The hashes read the file once more: the graph makes room for it.
+                // The hashes read the file once more: the graph makes room for it, and what only JSON says.
+                types = Some(Types { inputs, outputs }).filter(|_| console.is_structured());
                 drop(parameters);
                 drop(traced);
                 if format == Format::Onnx {
@@ -88,7 +88,7 @@ impl Inspect {
             }
             Err(error) => return Err(error.at(self.model.display()).into()),
         }
-        console.result(&text, value);
+        console.result_of(&text, &Report { value, types });
         Ok(())
     }
 
@@ -155,6 +155,44 @@ impl Inspect {
             json!({"schema": "ontrace.inspect/1", "path": self.model.display().to_string(), "format": format.name(), "tensors": list}),
         );
         Ok(())
+    }
+}
+
+/// The types of inputs and outputs.
+struct Types {
+    inputs: Vec<(String, Type)>,
+    outputs: Vec<(String, Type)>,
+}
+
+/// What is printed as JSON, the keys in order. Each value of JSON takes hundreds of bytes, and a model may have many inputs: they are not made into any.
+struct Report {
+    value: Value,
+    types: Option<Types>,
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let types = self.types.iter().flat_map(|types| [("inputs", &types.inputs), ("outputs", &types.outputs)]);
+        let known = self.value.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), Ok(value)));
+        let mut entries: Vec<(&str, Result<&Value, TypeList>)> = known.chain(types.map(|(key, list)| (key, Err(TypeList(list))))).collect();
+        entries.sort_by_key(|entry| entry.0);
+        let mut map = serializer.serialize_map(Some(entries.len()))?;
+        for (key, entry) in entries {
+            match entry {
+                Ok(value) => map.serialize_entry(key, value)?,
+                Err(list) => map.serialize_entry(key, &list)?,
+            }
+        }
+        map.end()
+    }
+}
+
+struct TypeList<'a>(&'a [(String, Type)]);
+
+impl Serialize for TypeList<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sizes = |ty: &Type| ty.shape.iter().map(ToString::to_string).collect::<Vec<_>>();
+        serializer.collect_seq(self.0.iter().map(|(name, ty)| json!({"name": name, "dtype": ty.dtype.name(), "shape": sizes(ty)})))
     }
 }
 
