@@ -16,31 +16,31 @@ const GRAPH_OUTPUT: u64 = 12;
 const GRAPH_VALUE_INFO: u64 = 13;
 
 /// A field of a message: its number, all of its bytes, and those behind its key and length.
-struct Field {
+struct WireField {
     number: u64,
     whole: Bytes,
     contents: Bytes,
 }
 
 /// The fields of a message, in the order of its bytes.
-struct Fields {
+struct WireFields {
     rest: Bytes,
 }
 
-impl Iterator for Fields {
-    type Item = Result<Field>;
+impl Iterator for WireFields {
+    type Item = Result<WireField>;
 
-    fn next(&mut self) -> Option<Result<Field>> {
+    fn next(&mut self) -> Option<Result<WireField>> {
         (!self.rest.is_empty()).then(|| self.field())
     }
 }
 
-impl Fields {
-    fn of(message: &Bytes) -> Fields {
-        Fields { rest: message.clone() }
+impl WireFields {
+    fn of(message: &Bytes) -> WireFields {
+        WireFields { rest: message.clone() }
     }
 
-    fn field(&mut self) -> Result<Field> {
+    fn field(&mut self) -> Result<WireField> {
         let damaged = || Error::damaged("a protobuf field that is truncated");
         let mut cursor = &self.rest[..];
         let before = cursor.len();
@@ -56,7 +56,7 @@ impl Fields {
         let start = before - cursor.len();
         let length = usize::try_from(length).ok().filter(|&length| length <= cursor.len()).ok_or_else(damaged)?;
         let whole = self.rest.split_to(start + length);
-        Ok(Field { number: key >> 3, contents: whole.slice(start..), whole })
+        Ok(WireField { number: key >> 3, contents: whole.slice(start..), whole })
     }
 }
 
@@ -74,7 +74,7 @@ fn decoded<M: Message + Default>(bytes: Bytes) -> Result<M> {
 /// [`Damaged`](crate::ErrorCode::Damaged) where the bytes are no message, and what taking an initializer fails with.
 pub(super) fn model(bytes: &Bytes, take: &mut dyn FnMut(TensorProto, usize) -> Result<Option<TensorProto>>) -> Result<ModelProto> {
     let mut model = ModelProto::default();
-    for field in Fields::of(bytes) {
+    for field in WireFields::of(bytes) {
         let field = field?;
         match field.number {
             MODEL_GRAPH => model.graph = Some(graph(&field.contents, take)?),
@@ -86,7 +86,7 @@ pub(super) fn model(bytes: &Bytes, take: &mut dyn FnMut(TensorProto, usize) -> R
 
 fn graph(bytes: &Bytes, take: &mut dyn FnMut(TensorProto, usize) -> Result<Option<TensorProto>>) -> Result<GraphProto> {
     let mut counts = [0; GRAPH_VALUE_INFO as usize + 1];
-    for field in Fields::of(bytes) {
+    for field in WireFields::of(bytes) {
         if let Some(count) = counts.get_mut(field?.number as usize) {
             *count += 1;
         }
@@ -99,8 +99,8 @@ fn graph(bytes: &Bytes, take: &mut dyn FnMut(TensorProto, usize) -> Result<Optio
         value_info: Vec::with_capacity(count(GRAPH_VALUE_INFO)),
         ..GraphProto::default()
     };
-    for field in Fields::of(bytes) {
-        let Field { number, whole, contents } = field?;
+    for field in WireFields::of(bytes) {
+        let WireField { number, whole, contents } = field?;
         match number {
             GRAPH_NODE => graph.node.push(node(contents)?),
             GRAPH_INITIALIZER => graph.initializer.extend(take(decoded(contents)?, count(GRAPH_INITIALIZER))?),

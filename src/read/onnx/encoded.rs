@@ -37,8 +37,8 @@ impl Encoded<ValueInfoProto> {
 impl<M: Message + Default + Clone> Encoded<M> {
     /// Encodes the messages that `is_short` says of, which it also gets the length of; each is dropped when it is encoded.
     fn new(messages: Vec<M>, is_short: impl Fn(&M, usize) -> bool) -> Result<Encoded<M>> {
-        let lengths = messages.iter().map(|message| (message, message.encoded_len()));
-        let total = lengths.filter(|(message, length)| is_short(message, *length)).map(|(_, length)| length).sum();
+        let encodings = messages.iter().map(|message| (message, message.encoded_len()));
+        let total = encodings.filter(|(message, length)| is_short(message, *length)).map(|(_, length)| length).sum();
         let mut encoded = Encoded { bytes: Vec::with_capacity(total), ends: Vec::with_capacity(messages.len()), decoded: HashMap::new() };
         for (i, message) in messages.into_iter().enumerate() {
             if is_short(&message, message.encoded_len()) {
