@@ -111,6 +111,10 @@ fn eager(row: &str) -> Result<Box<dyn Fn() -> Result<Tensor>>> {
             let op = Recurrent::new(Cell::Lstm { coupled: false }, vec![false])?;
             Box::new(move || Ok(black_box(&x).recurrent(op.clone(), &weights, None, &[])?.swap_remove(0)))
         }
+        "add row" => Box::new(move || black_box(&square).add(&width)),
+        "add column" => Box::new(move || black_box(&square).add(&width.unsqueeze(1)?)),
+        "add transposed" => Box::new(move || black_box(&square).add(&square.transpose(0, 1)?)),
+        "multiply strided" => Box::new(move || black_box(&square).slice_step(1, .., 2)?.mul(&square.slice_step(1, 1.., 2)?)),
         other => return Err(Error::argument(format!("no row {other:?}"))),
     })
 }

@@ -42,16 +42,14 @@ const SHARED_NAMES: &[(&str, &str)] = &[
 /// The longest file that a person reads.
 const LINES: usize = 800;
 
-/// The only files that hold `unsafe`: bytes of a mapped file, room for results, products by raw pointers, hints to the cache, the name of an
+/// The only files that hold `unsafe`: bytes of a mapped file, room for results, hints to the cache, the name of an
 /// unnamed file, the limits of a process, and the allocators that measure.
 const UNSAFE: &[&str] = &[
     "src/array/mapped.rs",
     "src/isolation/system.rs",
     "src/kernels/fill.rs",
-    "src/kernels/gemm.rs",
     "src/kernels/packed_gemm.rs",
     "src/kernels/vector.rs",
-    "src/kernels/product.rs",
     "src/onnx/unnamed_file.rs",
     "src/runtime/packed_matmul.rs",
     "tests/",

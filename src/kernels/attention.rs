@@ -1,7 +1,8 @@
 //! Scaled dot-product attention, softmax(scale · Q·Kᵀ + mask)·V, of f32: matrix by matrix, without the scores of all of them in memory.
 
 use super::norm::softmax_row;
-use super::packed_gemm::{Ends, Left, Panels, ROWS, segments};
+use super::packed_gemm::{Ends, Left, Panels, segments};
+use super::product::{HEIGHT, ROWS};
 use super::threads::{alone, run_tasks, threads};
 use super::vector::vectorised;
 use crate::array::{count, room};
@@ -11,9 +12,6 @@ use std::sync::Mutex;
 
 /// Scores that are computed together: so many lie in a core's cache.
 const SCORES: usize = 1 << 16;
-
-/// The most rows of scores that are computed together.
-const HEIGHT: usize = 32 * ROWS;
 
 /// Multiplications that are worth a thread of their own.
 const GRAIN: usize = 1 << 18;

@@ -3,15 +3,15 @@
 use super::conv_layer::Layer;
 use super::fill::fill;
 use super::real::Real;
-use super::vector::vectorised;
 use crate::error::Result;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Whether there are too few filters to fill the tiles of a matrix product.
 pub fn suits(layer: &Layer) -> bool {
     layer.spatial.len() <= 2 && layer.filters <= 2
 }
 
-/// Output positions that are summed in registers at a time.
+/// At least as many elements as are summed at a time lie behind a run.
 const LANES: usize = 32;
 
 /// The geometry of one image plane, padded and sorted so that every tap of a row of positions is a contiguous run:
@@ -85,29 +85,50 @@ pub fn conv<T: Real>(layer: &Layer, x: &[T], w: &[T], bias: Option<&[T]>) -> Res
             }
             let taps: Vec<(usize, T)> = offsets.iter().copied().zip(w[filter * depth..].iter().copied()).collect();
             let bias = bias.map_or(T::ZERO, |bias| bias[filter]);
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (y, out) in out.chunks_exact_mut(steps[1]).enumerate() {
-                        row(&frames[y * strides[0] * stride * run..], &taps, bias, out);
-                    }
-                },
-            );
+            let frames = &frames[..];
+            Arch::new().dispatch(Plane { frames, apart: strides[0] * stride * run, taps: &taps, bias, out, length: steps[1] });
         }
     })
 }
 
+/// A plane of positions, each row of which sees the frames so many elements behind the row before.
+struct Plane<'a, T> {
+    frames: &'a [T],
+    apart: usize,
+    taps: &'a [(usize, T)],
+    bias: T,
+    out: &'a mut [T],
+    /// The positions of a row.
+    length: usize,
+}
+
+impl<T: Real> WithSimd for Plane<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (y, out) in self.out.chunks_exact_mut(self.length).enumerate() {
+            row(simd, &self.frames[y * self.apart..], self.taps, self.bias, out);
+        }
+    }
+}
+
 /// One row of positions: out[i] = bias + Σ weight · frames[offset + i].
 #[inline(always)]
-fn row<T: Real>(frames: &[T], taps: &[(usize, T)], bias: T, out: &mut [T]) {
-    for (out, first) in out.chunks_mut(LANES).zip((0..).step_by(LANES)) {
-        let mut sums = [bias; LANES];
+fn row<S: Simd, T: Real>(simd: S, frames: &[T], taps: &[(usize, T)], bias: T, out: &mut [T]) {
+    /// Vectors that are summed at a time.
+    const VECTORS: usize = 2;
+    let lanes = VECTORS * size_of::<T::Vector<S>>() / size_of::<T>();
+    let bias = T::splat(simd, bias);
+    for (out, first) in out.chunks_mut(lanes).zip((0..).step_by(lanes)) {
+        let mut sums = [bias; VECTORS];
         for &(offset, weight) in taps {
-            let from = &frames[offset + first..][..LANES];
-            for lane in 0..LANES {
-                sums[lane] += weight * from[lane];
+            let from: &[T::Vector<S>] = bytemuck::cast_slice(&frames[offset + first..][..lanes]);
+            let weight = T::splat(simd, weight);
+            for (sum, &x) in sums.iter_mut().zip(from) {
+                *sum = T::multiply_add(simd, weight, x, *sum);
             }
         }
-        out.copy_from_slice(&sums[..out.len()]);
+        out.copy_from_slice(&bytemuck::cast_slice(&sums)[..out.len()]);
     }
 }

@@ -1,36 +1,14 @@
 //! What networks compute all day in f32, written so that a loop over it becomes vector instructions.
 //!
-//! No branch, no call, no instruction that an x86-64 of any age lacks; the polynomials are near-minimax (Chebyshev) fits. Where powers of an argument
-//! would be below the normal numbers, which processors compute a hundred times slower, they are 0 or those of a larger argument: what is lost is far
-//! below a unit in the last place.
-//!
-//! `FUSED` code multiplies and adds in one instruction: quicker where a machine has that, and slow where it has not.
+//! No branch and no call. Multiplications and additions are one instruction in [`vectorised`](super::vector::vectorised) loops where the machine has it,
+//! and a call where it has not: slower, and the same values. The polynomials are near-minimax (Chebyshev) fits by Horner's scheme. Where powers of an
+//! argument would be below the normal numbers, which processors compute a hundred times slower, they are 0 or those of a larger argument: what is lost
+//! is far below a unit in the last place.
 
-/// ab + c
+/// c₀xⁿ + c₁xⁿ⁻¹ + … + cₙ
 #[inline(always)]
-fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FUSED { a.mul_add(b, c) } else { a * b + c }
-}
-
-/// c₀xⁿ + c₁xⁿ⁻¹ + … + cₙ: by Estrin's scheme, pairs, pairs of pairs and so on, so that few operations wait for one another; or by Horner's,
-/// which has the fewest that are fused.
-#[inline(always)]
-fn polynomial<const FUSED: bool, const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
-    if FUSED {
-        return coefficients[1..].iter().fold(coefficients[0], |sum, &c| sum.mul_add(x, c));
-    }
-    let (mut terms, mut count, mut power) = (coefficients, N, x);
-    while count > 1 {
-        // The highest power of an odd number of terms has no partner.
-        let odd = count % 2;
-        let pairs = count / 2;
-        for i in 0..pairs {
-            terms[odd + i] = terms[odd + 2 * i] * power + terms[odd + 2 * i + 1];
-        }
-        count = odd + pairs;
-        power *= power;
-    }
-    terms[0]
+fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
+    coefficients[1..].iter().fold(coefficients[0], |sum, &c| sum.mul_add(x, c))
 }
 
 /// 2^k, where that is no subnormal number; 0 for k = −127.
@@ -41,35 +19,29 @@ fn power(k: i32) -> f32 {
 
 /// e^x as m and k of m · 2^k: x = k ln 2 + r with |r| ≤ ½ ln 2, and m = e^r is a near-minimax polynomial.
 #[inline(always)]
-fn parts<const FUSED: bool>(x: f32) -> (f32, i32) {
+fn parts(x: f32) -> (f32, i32) {
     // Adding 1.5 · 2²³ leaves the nearest integer in the low bits.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first short enough for k · HIGH to be exact.
     const HIGH: f32 = 0.693_359_4;
     const LOW: f32 = -2.121_944_4e-4;
-    let rounded = multiply_add::<FUSED>(x, std::f32::consts::LOG2_E, ROUND);
+    let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let k = rounded - ROUND;
-    let r = multiply_add::<FUSED>(-k, LOW, multiply_add::<FUSED>(-k, HIGH, x));
+    let r = (-k).mul_add(LOW, (-k).mul_add(HIGH, x));
     let power = rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
     let tail = [1.989_124_7e-4, 1.393_388_1e-3, 8.333_31e-3, 4.166_646_3e-2, 0.166_666_67, 0.5];
-    if FUSED {
-        let tail = polynomial::<FUSED, 6>(r, tail);
-        return (tail.mul_add(r, 1.0).mul_add(r, 1.0), power);
-    }
-    // e^r is 1 in f32, and so is 1 + r.
-    let r = if r.abs() < 2e-8 { 0.0 } else { r };
-    (polynomial::<FUSED, 6>(r, tail) * (r * r) + r + 1.0, power)
+    (polynomial(r, tail).mul_add(r, 1.0).mul_add(r, 1.0), power)
 }
 
 /// e^x in f32, within 1 unit in the last place, without a branch: a loop over it becomes vector instructions.
 ///
 /// 2^k is multiplied in two halves, so that results below the normal values are rounded once.
 #[inline(always)]
-pub fn exp<const FUSED: bool>(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     // Comparisons that NaN fails hand NaN on.
     let x = if x < -104.0 { -104.0 } else { x };
     let x = if x > 89.0 { 89.0 } else { x };
-    let (m, k) = parts::<FUSED>(x);
+    let (m, k) = parts(x);
     // Results of 0 are not rounded to it.
     let second = if x <= -104.0 { 0.0 } else { power(k.wrapping_sub(k >> 1)) };
     m * power(k >> 1) * second
@@ -78,10 +50,10 @@ pub fn exp<const FUSED: bool>(x: f32) -> f32 {
 /// 1 / (1 + e^−x) in f32, within 2 units in the last place, without a branch; 0 where it would be below the normal values.
 #[cfg(any(test, feature = "tract"))]
 #[inline(always)]
-pub fn sigmoid<const FUSED: bool>(x: f32) -> f32 {
+pub fn sigmoid(x: f32) -> f32 {
     // e^−88 is 0 here. A comparison that NaN fails hands NaN on.
     let distance = if x.abs() > 88.0 { 88.0 } else { x.abs() };
-    let (m, k) = parts::<FUSED>(-distance);
+    let (m, k) = parts(-distance);
     let small = m * power(k);
     (if x < 0.0 { small } else { 1.0 }) / (1.0 + small)
 }
@@ -93,7 +65,7 @@ pub fn sigmoid<const FUSED: bool>(x: f32) -> f32 {
 pub fn ln_1p_unit(x: f32) -> f32 {
     let s = x / (2.0 + x);
     let square = s * s;
-    let tail = polynomial::<false, 7>(square, [1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 0.2, 1.0 / 3.0]);
+    let tail = polynomial(square, [1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 0.2, 1.0 / 3.0]);
     2.0 * (s + s * square * tail)
 }
 
@@ -105,12 +77,12 @@ fn square_of(t: f32) -> f32 {
 
 /// The hyperbolic tangent in f32, within 1.5 units in the last place, without a branch.
 #[inline(always)]
-pub fn tanh<const FUSED: bool>(x: f32) -> f32 {
+pub fn tanh(x: f32) -> f32 {
     let t = x.abs();
     let square = square_of(t);
-    let odd = polynomial::<FUSED, 5>(square, [-6.096_714e-3, 2.099_718e-2, -5.385_090_8e-2, 0.133_327_7, -0.333_333_28]);
+    let odd = polynomial(square, [-6.096_714e-3, 2.099_718e-2, -5.385_090_8e-2, 0.133_327_7, -0.333_333_28]);
     let small = t + t * square * odd;
-    let large = 1.0 - 2.0 / (exp::<FUSED>(2.0 * t) + 1.0);
+    let large = 1.0 - 2.0 / (exp(2.0 * t) + 1.0);
     (if t < 0.625 { small } else { large }).copysign(x)
 }
 
@@ -121,15 +93,12 @@ pub fn tanh<const FUSED: bool>(x: f32) -> f32 {
 pub fn erf(x: f32) -> f32 {
     let t = x.abs();
     let square = square_of(t);
-    let odd = polynomial::<false, 7>(
-        square,
-        [8.334_719e-5, -8.134_709e-4, 5.200_369e-3, -2.685_915_1e-2, 0.112_836_91, -0.376_126_35, 0.128_379_17],
-    );
+    let odd = polynomial(square, [8.334_719e-5, -8.134_709e-4, 5.200_369e-3, -2.685_915_1e-2, 0.112_836_91, -0.376_126_35, 0.128_379_17]);
     let small = t + t * odd;
     // From 4 on the error function is 1 in f32; what is below ½ is not taken from here.
     let far = if t > 4.0 { 4.0 } else { t };
     let far = if far < 0.5 { 0.5 } else { far };
-    let h = polynomial::<false, 9>(
+    let h = polynomial(
         far,
         [
             -1.643_569_7e-6,
@@ -143,7 +112,7 @@ pub fn erf(x: f32) -> f32 {
             -3.204_415_3e-4,
         ],
     );
-    let large = 1.0 - exp::<false>(-h);
+    let large = 1.0 - exp(-h);
     (if t < 0.92 { small } else { large }).copysign(x)
 }
 
@@ -152,12 +121,12 @@ pub fn erf(x: f32) -> f32 {
 /// Φ(−a) = e^−h, where h = −ln Φ(−a) is nearly a parabola: what is small is right to 5 · 10⁻⁶ of itself down to a = −5.6, and beyond
 /// that as good as 0.
 #[inline(always)]
-pub fn phi<const FUSED: bool>(x: f32) -> f32 {
+pub fn phi(x: f32) -> f32 {
     // From 11 on what is small is 0; up to there no power of 2 is too small.
     let distance = if x.abs() > 11.0 { 11.0 } else { x.abs() };
     // Where it is multiplied by a small square, an argument that is a little larger does.
     let far = if distance < 1e-4 { 1e-4 } else { distance };
-    let tail = polynomial::<FUSED, 9>(
+    let tail = polynomial(
         far,
         [
             1.477_310_6e-8,
@@ -171,8 +140,8 @@ pub fn phi<const FUSED: bool>(x: f32) -> f32 {
             0.318_294_64,
         ],
     );
-    let h = multiply_add::<FUSED>(distance, multiply_add::<FUSED>(distance, tail, 0.797_885_84), std::f32::consts::LN_2);
-    let (m, k) = parts::<FUSED>(-h);
+    let h = distance.mul_add(distance.mul_add(tail, 0.797_885_84), std::f32::consts::LN_2);
+    let (m, k) = parts(-h);
     let small = if x.abs() > 11.0 { 0.0 } else { m * power(k) };
     if x < 0.0 { small } else { 1.0 - small }
 }
@@ -202,21 +171,13 @@ mod tests {
         worst
     }
 
-    fn are_right_to_the_last_bits<const FUSED: bool>() {
-        let logistic = |x: f64| if x < -87.3 { 0.0 } else { 1.0 / (1.0 + (-x).exp()) };
-        let normal = |x: f32| if (-88.1..-87.2).contains(&x) { 0.0 } else { x };
-        let errors = [
-            worst(exp::<FUSED>, f64::exp),
-            worst(tanh::<FUSED>, f64::tanh),
-            worst(|x| sigmoid::<FUSED>(normal(x)), |x| logistic(f64::from(normal(x as f32)))),
-        ];
-        assert!(errors[0] <= 1.0 && errors[1] <= 1.5 && errors[2] <= 2.0, "{errors:?}");
-    }
-
     #[test]
     fn single_precision_is_right_to_the_last_bits() {
-        are_right_to_the_last_bits::<false>();
-        are_right_to_the_last_bits::<true>();
+        let logistic = |x: f64| if x < -87.3 { 0.0 } else { 1.0 / (1.0 + (-x).exp()) };
+        let normal = |x: f32| if (-88.1..-87.2).contains(&x) { 0.0 } else { x };
+        let errors =
+            [worst(exp, f64::exp), worst(tanh, f64::tanh), worst(|x| sigmoid(normal(x)), |x| logistic(f64::from(normal(x as f32))))];
+        assert!(errors[0] <= 1.0 && errors[1] <= 1.5 && errors[2] <= 2.0, "{errors:?}");
         let error = worst(erf, libm::erf);
         assert!(error <= 1.5, "{error}");
     }
@@ -228,37 +189,24 @@ mod tests {
         assert!(error <= 2.0, "{error}");
     }
 
-    fn has_both_tails<const FUSED: bool>() {
+    #[test]
+    fn the_normal_distribution_is_right_where_it_is_small_and_where_it_is_large() {
         for i in -56_000..=200_000 {
             let x = i as f32 * 1e-4;
             let expected = 0.5 * libm::erfc(-f64::from(x) * std::f64::consts::FRAC_1_SQRT_2);
-            let error = (f64::from(phi::<FUSED>(x)) - expected).abs();
-            assert!(error <= 2e-7 && (x > 0.0 || error <= 5e-6 * expected), "{x}: {}, not {expected}", phi::<FUSED>(x));
+            let error = (f64::from(phi(x)) - expected).abs();
+            assert!(error <= 2e-7 && (x > 0.0 || error <= 5e-6 * expected), "{x}: {}, not {expected}", phi(x));
         }
-        assert_eq!((phi::<FUSED>(0.0), phi::<FUSED>(f32::INFINITY), phi::<FUSED>(30.0)), (0.5, 1.0, 1.0));
-        assert!(
-            (6..2000).all(|i| phi::<FUSED>(-i as f32) < 2e-9) && phi::<FUSED>(f32::NEG_INFINITY) == 0.0 && phi::<FUSED>(f32::NAN).is_nan()
-        );
+        assert_eq!((phi(0.0), phi(f32::INFINITY), phi(30.0)), (0.5, 1.0, 1.0));
+        assert!((6..2000).all(|i| phi(-i as f32) < 2e-9) && phi(f32::NEG_INFINITY) == 0.0 && phi(f32::NAN).is_nan());
     }
 
     #[test]
-    fn the_normal_distribution_is_right_where_it_is_small_and_where_it_is_large() {
-        has_both_tails::<false>();
-        has_both_tails::<true>();
-    }
-
-    fn have_exact_ends<const FUSED: bool>() {
-        let (exp, tanh, sigmoid) = (exp::<FUSED>, tanh::<FUSED>, sigmoid::<FUSED>);
+    fn the_ends_are_exact() {
         assert_eq!((exp(0.0), exp(f32::INFINITY), exp(f32::NEG_INFINITY), exp(89.0)), (1.0, f32::INFINITY, 0.0, f32::INFINITY));
         assert_eq!((tanh(f32::INFINITY), tanh(-100.0), erf(f32::INFINITY), erf(-5.0)), (1.0, -1.0, 1.0, -1.0));
         assert_eq!((sigmoid(f32::INFINITY), sigmoid(0.0), sigmoid(f32::NEG_INFINITY), sigmoid(-100.0)), (1.0, 0.5, 0.0, 0.0));
         assert!(tanh(-0.0).is_sign_negative() && erf(-0.0).is_sign_negative());
         assert_eq!(exp(-103.0), (-103f64).exp() as f32);
-    }
-
-    #[test]
-    fn the_ends_are_exact() {
-        have_exact_ends::<false>();
-        have_exact_ends::<true>();
     }
 }

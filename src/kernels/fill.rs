@@ -7,7 +7,9 @@ use crate::array::{Element, room};
 use crate::error::{Error, Result};
 use std::mem::MaybeUninit;
 
-/// Elements that one task of a parallel loop works on: smaller tasks cost more to schedule than they save.
+/// Elements that one task works on: few enough that they are still in a core's first cache when they are written after they were cleared.
+const TASK: usize = 1 << 12;
+/// Elements that are worth a thread of their own.
 const GRAIN: usize = 1 << 14;
 
 /// `n` zeros.
@@ -135,8 +137,8 @@ fn elements(units: usize, unit: usize) -> Result<usize> {
 
 /// How many units make a task, and whether tasks are worth threads of their own.
 fn task(units: usize, work: usize) -> (usize, bool) {
-    let task = GRAIN.div_ceil(work.max(1));
-    (task, threads() > 1 && (units >= 2 * task || (units > 1 && work >= GRAIN)))
+    let of = |elements: usize| elements.div_ceil(work.max(1));
+    (of(TASK), threads() > 1 && (units >= 2 * of(GRAIN) || (units > 1 && work >= GRAIN)))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Activations of f32 in place: what follows the sums of a layer while they are in the cache.
 
-use super::fast_math_f32::{phi, sigmoid, tanh};
+use super::fast_math_f32::{sigmoid, tanh};
 use super::fill::write_lines;
+use super::real::{gelu, gelu_tanh};
 use super::threads::threads;
-use super::vector::{vectorised, vectorised_fused};
+use super::vector::vectorised;
 use pulp::{Arch, Simd, WithSimd};
 
 /// A function of each element by itself. NaN gives NaN.
@@ -70,54 +71,26 @@ impl FusedActivation {
                 )
             };
         }
-        /// The same, with multiplications and additions in one instruction where the machine has it.
-        macro_rules! each_fused {
-            ($f:ident) => {
-                vectorised_fused(
-                    #[inline(always)]
-                    |fused| {
-                        if fused {
-                            values.iter_mut().for_each(|x| *x = $f::<true>(*x))
-                        } else {
-                            values.iter_mut().for_each(|x| *x = $f::<false>(*x))
-                        }
-                    },
-                )
-            };
-        }
         // Each result is computed, also where it is x: a compiler that sees that some elements stay would store the others one by one.
         match self {
             FusedActivation::Relu => each!(|x| between(x, 0.0, f32::INFINITY)),
             FusedActivation::Clip(low, high) => each!(|x| between(x, low, high)),
             FusedActivation::LeakyRelu(slope) => each!(|x| x * if x < 0.0 { slope } else { 1.0 }),
-            FusedActivation::Sigmoid => each_fused!(sigmoid),
-            FusedActivation::Silu => each_fused!(silu),
+            FusedActivation::Sigmoid => each!(sigmoid),
+            FusedActivation::Silu => each!(silu),
             FusedActivation::HardSigmoid(alpha, beta) => each!(|x| between(alpha * x + beta, 0.0, 1.0)),
             FusedActivation::HardSwish => each!(|x| x * between(x * (1.0 / 6.0) + 0.5, 0.0, 1.0)),
-            FusedActivation::Gelu => each_fused!(gelu),
-            FusedActivation::GeluTanh => each_fused!(gelu_tanh),
-            FusedActivation::Tanh => each_fused!(tanh),
+            FusedActivation::Gelu => each!(gelu),
+            FusedActivation::GeluTanh => each!(gelu_tanh),
+            FusedActivation::Tanh => each!(tanh),
         }
     }
 }
 
 /// x · sigmoid(x)
 #[inline(always)]
-fn silu<const FUSED: bool>(x: f32) -> f32 {
-    x * sigmoid::<FUSED>(x)
-}
-
-/// x · Φ(x)
-#[inline(always)]
-fn gelu<const FUSED: bool>(x: f32) -> f32 {
-    x * phi::<FUSED>(x)
-}
-
-/// [`gelu`] with Φ by a hyperbolic tangent.
-#[inline(always)]
-fn gelu_tanh<const FUSED: bool>(x: f32) -> f32 {
-    let inner = (x + x * x * x * 0.044_715) * std::f32::consts::FRAC_2_PI.sqrt();
-    x * 0.5 * (tanh::<FUSED>(inner) + 1.0)
+fn silu(x: f32) -> f32 {
+    x * sigmoid(x)
 }
 
 /// x between two bounds. Comparisons that NaN fails hand NaN on.

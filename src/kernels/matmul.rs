@@ -4,7 +4,7 @@ use super::elementwise::broadcast_shape;
 use super::fill::{fill, zeros};
 use super::half_precision::widened;
 use super::number::{self, Number};
-use super::product::{BLOCK, serial_product};
+use super::product::serial_product;
 use super::real::Real;
 use super::threads::threads;
 use super::vector::vectorised;
@@ -164,7 +164,8 @@ fn matrices<T>(stack: ArrayViewD<'_, T>) -> Result<Vec<ArrayView2<'_, T>>> {
     Ok(all)
 }
 
-fn matrix_of<T>(view: ArrayViewD<'_, T>) -> Result<ArrayView2<'_, T>> {
+/// A view of two axes as a matrix.
+pub fn matrix_of<T>(view: ArrayViewD<'_, T>) -> Result<ArrayView2<'_, T>> {
     view.into_dimensionality::<Ix2>().map_err(|e| Error::internal(format!("not a matrix: {e}")))
 }
 
@@ -194,7 +195,7 @@ fn divided<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, c: ArrayViewM
     let ((m, k), n) = (a.dim(), b.ncols());
     let axis = if n >= m { Axis(1) } else { Axis(0) };
     let at = c.len_of(axis) / 2 / TILE * TILE;
-    if blocks < 4 || m.saturating_mul(n).saturating_mul(k) < 2 * GRAIN || at * m.min(n) <= BLOCK {
+    if blocks < 4 || m.saturating_mul(n).saturating_mul(k) < 2 * GRAIN || at == 0 {
         return serial_product(a, b, add, c);
     }
     let (c1, c2) = c.split_at(axis, at);

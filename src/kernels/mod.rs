@@ -27,7 +27,6 @@ pub mod fold_unfold;
 #[cfg(feature = "tract")]
 pub mod fused_activation;
 pub mod gather;
-pub mod gemm;
 pub mod grid;
 mod half_precision;
 mod im2col;

@@ -61,9 +61,11 @@ impl Lane for SoftMax {
         for x in lane.iter_mut() {
             *x = (*x - highest).exp();
         }
-        let sum = T::narrow(total(lane, T::widen));
+        let sum = total(lane, T::widen);
+        // A sum from 1 on, where it is one: its reciprocal is a normal number.
+        let factor = T::of(1.0 / sum);
         for x in lane {
-            *x = *x / sum;
+            *x *= factor;
         }
     }
 }
@@ -128,15 +130,16 @@ fn normalise_from(
 /// One row in place, moved and scaled by what `of` makes of mean and variance, then by the parameters.
 #[inline(always)]
 fn normalise_row<T: Real>(row: &mut [T], of: impl Fn(f64, f64) -> (f64, f64), scale: Option<&[T]>, bias: Option<&[T]>) {
-    let (mean, variance) = variance(row, 0.0);
+    let (mean, variance) = variance(row);
     let (shift, factor) = of(mean, variance);
     let (shift, factor) = (T::of(shift), T::of(factor));
-    row.iter_mut().for_each(|x| *x = (*x - shift) * factor);
-    if let Some(scale) = scale {
-        row.iter_mut().zip(scale).for_each(|(x, &scale)| *x *= scale);
-    }
-    if let Some(bias) = bias {
-        row.iter_mut().zip(bias).for_each(|(x, &bias)| *x += bias);
+    match (scale, bias) {
+        (Some(scale), Some(bias)) => {
+            row.iter_mut().zip(scale).zip(bias).for_each(|((x, &scale), &bias)| *x = (*x - shift) * factor * scale + bias);
+        }
+        (Some(scale), None) => row.iter_mut().zip(scale).for_each(|(x, &scale)| *x = (*x - shift) * factor * scale),
+        (None, Some(bias)) => row.iter_mut().zip(bias).for_each(|(x, &bias)| *x = (*x - shift) * factor + bias),
+        (None, None) => row.iter_mut().for_each(|x| *x = (*x - shift) * factor),
     }
 }
 
@@ -254,7 +257,7 @@ pub fn group_norm(x: &Array, groups: usize, scale: Option<&Array>, bias: Option<
     let length = each.checked_mul(inner).ok_or_else(|| Error::too_big(format!("an array of shape {:?}", x.shape())))?;
     widened(x, |x| {
         each_dtype!(x.dtype(), T: float => map_rows(x, length, |row, from: &[T], to: &mut [T]| {
-            let (mean, variance) = variance(from, 0.0);
+            let (mean, variance) = variance(from);
             let factor = 1.0 / (variance + epsilon).sqrt();
             for (i, (from, to)) in from.chunks_exact(inner).zip(to.chunks_exact_mut(inner)).enumerate() {
                 let c = row % groups * each + i;

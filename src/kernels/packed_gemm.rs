@@ -1,20 +1,15 @@
 //! Products with a matrix that stays: it is laid out once, so that each of them reads it from front to back.
 
 use super::fused_activation::{FusedActivation, between_vectors};
+use super::product::{DEPTH, HEIGHT, ROWS, depth};
 use super::threads::{run_items, threads};
-use super::vector::{load, store};
+use super::vector::{CacheLine, load, store};
 use crate::array::room;
 use crate::error::{Error, Result};
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Zeroable;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 use pulp::{Arch, Simd, WithSimd};
 
-/// Rows of the result that are summed together: with a panel's width in vectors, what the registers hold.
-pub(super) const ROWS: usize = 6;
-/// Summands that are taken together: so many rows of a panel lie in a core's cache beside those of the left side.
-const DEPTH: usize = 768;
-/// Rows of the left side that meet a panel before the next one comes: so many lie in a core's cache.
-const HEIGHT: usize = 32 * ROWS;
 /// Multiplications that are worth a thread of their own.
 const GRAIN: usize = 1 << 18;
 /// The most tasks for each thread.
@@ -22,11 +17,6 @@ const TASKS: usize = 4;
 /// How many times as large as both other sides a matrix may be that every thread reads as a whole. They then divide the rows, as the kernels before and
 /// behind a product divide lines: what a thread reads is what it wrote, and lies in its cache.
 const READ_TWICE: usize = 10;
-
-/// Sixteen elements that a core reads at once.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
 
 /// A matrix for the right side of products, in panels of a few columns, the elements of a panel one row behind the other.
 ///
@@ -40,7 +30,7 @@ pub struct Panels {
     /// How many rows are taken together, block by block.
     blocks: Vec<usize>,
     /// The panels of a block, one beside the other; those of the next block come behind them.
-    lines: Vec<Line>,
+    lines: Vec<CacheLine>,
 }
 
 impl Panels {
@@ -62,7 +52,7 @@ impl Panels {
         let lines = size.ok_or_else(|| Error::too_big(format!("a matrix of {rows} × {columns} is too large")))?.div_ceil(16);
         room::<f32>(lines * 16)?;
         let blocks: Vec<usize> = blocks(segments).map(|block| block.1).collect();
-        let mut panels = Panels { rows, columns, lanes, blocks, lines: vec![Line::zeroed(); lines] };
+        let mut panels = Panels { rows, columns, lanes, blocks, lines: vec![CacheLine::zeroed(); lines] };
         let width = panels.width();
         let mut values: &mut [f32] = bytemuck::cast_slice_mut(&mut panels.lines);
         let mut rest = matrix;
@@ -173,11 +163,6 @@ impl Panels {
     fn values(&self) -> &[f32] {
         bytemuck::cast_slice(&self.lines)
     }
-}
-
-/// How many rows of a panel are taken together.
-fn depth(rows: usize) -> usize {
-    rows.div_ceil(rows.div_ceil(DEPTH).max(1)).max(1)
 }
 
 /// The left side of a product: rows in segments, those of every row at the same distances from its start.

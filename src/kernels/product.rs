@@ -1,71 +1,331 @@
-//! Products of two matrices of floats by the `gemm` crates.
+//! Products of two matrices of floats, of any strides: what does not lie as it is read is copied.
 
 use super::real::Real;
-use gemm_common::Parallelism;
-use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use super::vector::CacheLine;
+use crate::array;
+use crate::error::Result;
+use ndarray::{ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
+use pulp::{Arch, Simd, WithSimd};
+use std::marker::PhantomData;
 
-/// Summands that are taken together: as many as `gemm` keeps in a cache whatever the sides of C, so that they do not show.
-const DEPTH: usize = 512;
-/// Blocks of C with more elements than this are summed like the whole.
-pub const BLOCK: usize = 256;
+/// Rows of the result that are summed together: with a panel's width in vectors, what the registers hold.
+pub(super) const ROWS: usize = 6;
+/// Summands that are taken together: so many rows of a panel lie in a core's cache beside those of the left side.
+pub(super) const DEPTH: usize = 768;
+/// Rows of the left side that meet a panel before the next one comes.
+pub(super) const HEIGHT: usize = 32 * ROWS;
+/// Columns of the right side that are copied at once.
+const WIDTH: usize = 512;
+
+/// A float of which this machine computes several at once.
+pub trait SimdFloat: bytemuck::Pod {
+    /// As many as it computes at once.
+    type Vector<S: Simd>: bytemuck::Pod;
+
+    /// The same value in each place.
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
+    /// x · y + z, rounded once where the machine has an instruction for it.
+    fn multiply_add<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>, z: Self::Vector<S>) -> Self::Vector<S>;
+}
+
+macro_rules! simd_floats {
+    ($($T:ident: $vector:ident, $splat:ident, $multiply_add:ident;)*) => { $(
+        impl SimdFloat for $T {
+            type Vector<S: Simd> = S::$vector;
+
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, x: $T) -> S::$vector {
+                simd.$splat(x)
+            }
+
+            #[inline(always)]
+            fn multiply_add<S: Simd>(simd: S, x: S::$vector, y: S::$vector, z: S::$vector) -> S::$vector {
+                simd.$multiply_add(x, y, z)
+            }
+        }
+    )* };
+}
+
+simd_floats! {
+    f32: f32s, splat_f32s, mul_add_e_f32s;
+    f64: f64s, splat_f64s, mul_add_e_f64s;
+}
 
 /// C ← A·B, or C + A·B where `add`, on this thread. Where it does not add, C is not read.
 ///
-/// Every sum is taken in one order, which depends on how long it is and not on the sides of C: a block of C that is larger than
-/// [`BLOCK`], and not a vector, has the values that it has in the whole.
+/// Every sum is taken in one order, which depends on how long it is and not on the sides of C: a block of C has the values that it has in the whole.
 ///
 /// # Panics
 /// Where the matrices do not fit.
-pub fn serial_product<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, mut c: ArrayViewMut2<T>) {
-    let ((m, k), (inner, n)) = (a.dim(), b.dim());
-    assert!(k == inner && c.dim() == (m, n), "matrices of {m} × {k} and {inner} × {n} do not give shape {:?}", c.dim());
-    let depth = k.div_ceil(k.div_ceil(DEPTH).max(1)).max(1);
-    for (i, (a, b)) in a.axis_chunks_iter(Axis(1), depth).zip(b.axis_chunks_iter(Axis(0), depth)).enumerate() {
-        multiply(a, b, add || i > 0, c.view_mut());
+pub fn serial_product<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, c: ArrayViewMut2<T>) {
+    multiply(a, Right::View(b), add, c);
+}
+
+/// A right side of products that is copied once.
+pub struct CopiedMatrix<T> {
+    sides: (usize, usize),
+    /// Its blocks as they are multiplied, one behind the other.
+    elements: Vec<CacheLine>,
+    float: PhantomData<T>,
+}
+
+impl<T: Real> CopiedMatrix<T> {
+    /// Copies a matrix.
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) where the machine has no room for it.
+    pub fn new(matrix: ArrayView2<T>) -> Result<CopiedMatrix<T>> {
+        struct Copy<'a, T>(ArrayView2<'a, T>);
+        impl<T: Real> WithSimd for Copy<'_, T> {
+            type Output = Result<Vec<CacheLine>>;
+
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+                let Sizes { lanes, width } = Sizes::of::<S, T>();
+                let (rows, columns) = self.0.dim();
+                array::room::<T>(columns.saturating_add(lanes).saturating_mul(rows))?;
+                let mut elements = room::<T>(columns.next_multiple_of(lanes) * rows);
+                let mut rest: &mut [T] = bytemuck::cast_slice_mut(&mut elements);
+                for columns in self.0.axis_chunks_iter(Axis(1), WIDTH) {
+                    for block in columns.axis_chunks_iter(Axis(0), depth(rows)) {
+                        let (room, after) = rest.split_at_mut(block.nrows() * block.ncols().next_multiple_of(lanes));
+                        copy_panels(block, width, lanes, room);
+                        rest = after;
+                    }
+                }
+                Ok(elements)
+            }
+        }
+        Ok(CopiedMatrix { sides: matrix.dim(), elements: Arch::new().dispatch(Copy(matrix))?, float: PhantomData })
     }
-    if k == 0 && !add {
-        c.fill(T::ZERO);
+
+    /// [`serial_product`] of a matrix by this one.
+    ///
+    /// # Panics
+    /// Where the matrices do not fit.
+    pub fn multiply(&self, a: ArrayView2<T>, add: bool, c: ArrayViewMut2<T>) {
+        multiply(a, Right::Copied(self), add, c);
     }
 }
 
-/// C ← A·B, or C + A·B where `add`, of matrices that fit.
-fn multiply<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, mut c: ArrayViewMut2<T>) {
-    let ((m, k), n) = (a.dim(), b.dim().1);
-    let strides = |strides: &[isize]| (strides[1], strides[0]);
-    let ((a_columns, a_rows), (b_columns, b_rows), (c_columns, c_rows)) =
-        (strides(a.strides()), strides(b.strides()), strides(c.strides()));
-    let before = if add { T::ONE } else { T::ZERO };
-    // SAFETY: pointers and strides are those of views of m × k, k × n and m × n elements that live through the call, whose caller has
-    // seen that they fit; C, which is borrowed mutably, overlaps none; `Real` is f32 and f64, which the function takes.
-    unsafe {
-        T::gemm()(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            c_columns,
-            c_rows,
-            add,
-            a.as_ptr(),
-            a_columns,
-            a_rows,
-            b.as_ptr(),
-            b_columns,
-            b_rows,
-            before,
-            T::ONE,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+/// The right side of a product.
+enum Right<'a, T> {
+    View(ArrayView2<'a, T>),
+    Copied(&'a CopiedMatrix<T>),
+}
+
+fn multiply<'a, T: Real>(a: ArrayView2<'a, T>, b: Right<'a, T>, add: bool, mut c: ArrayViewMut2<T>) {
+    let (m, k) = a.dim();
+    let (inner, n) = match &b {
+        Right::View(b) => b.dim(),
+        Right::Copied(b) => b.sides,
+    };
+    assert!(k == inner && c.dim() == (m, n), "matrices of {m} × {k} and {inner} × {n} do not give shape {:?}", c.dim());
+    if k == 0 && !add {
+        c.fill(T::ZERO);
     }
+    if m > 0 && n > 0 && k > 0 {
+        Arch::new().dispatch(Product { a, b, add, c });
+    }
+}
+
+/// Summands that are taken together, of so many.
+pub(super) fn depth(summands: usize) -> usize {
+    summands.div_ceil(summands.div_ceil(DEPTH).max(1)).max(1)
+}
+
+/// What fits into the registers of this machine.
+struct Sizes {
+    /// Elements of a vector.
+    lanes: usize,
+    /// Columns of a panel.
+    width: usize,
+}
+
+impl Sizes {
+    #[inline(always)]
+    fn of<S: Simd, T: Real>() -> Sizes {
+        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+        // Machines with vectors of 32 bytes have 16 registers, others more.
+        Sizes { lanes, width: lanes * if size_of::<T::Vector<S>>() == 32 { 2 } else { 4 } }
+    }
+}
+
+/// A product that is to be computed.
+struct Product<'a, 'c, T> {
+    a: ArrayView2<'a, T>,
+    b: Right<'a, T>,
+    add: bool,
+    c: ArrayViewMut2<'c, T>,
+}
+
+impl<T: Real> WithSimd for Product<'_, '_, T> {
+    type Output = ();
+
+    /// Part by part of what the caches hold.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Product { a, b, add, mut c } = self;
+        let Sizes { lanes, width } = Sizes::of::<S, T>();
+        let ((m, k), n) = (a.dim(), c.ncols());
+        let depth = depth(k);
+        // Rows whose elements do not lie together are copied.
+        let is_copied = a.strides()[1] != 1 && k > 1;
+        let mut copy = room::<T>(if is_copied { m.min(HEIGHT) * depth } else { 0 });
+        let copy: &mut [T] = bytemuck::cast_slice_mut(&mut copy);
+        let (mut copied, mut own): (&[T], _) = match &b {
+            Right::View(_) => (&[], room::<T>(n.min(WIDTH).next_multiple_of(lanes) * depth)),
+            Right::Copied(b) => (bytemuck::cast_slice(&b.elements), Vec::new()),
+        };
+        for (first, mut c) in (0..n).step_by(WIDTH).zip(c.axis_chunks_iter_mut(Axis(1), WIDTH)) {
+            for (i, a) in a.axis_chunks_iter(Axis(1), depth).enumerate() {
+                let size = c.ncols().next_multiple_of(lanes) * a.ncols();
+                let right: &[T] = match &b {
+                    Right::View(b) => {
+                        let right: &mut [T] = &mut bytemuck::cast_slice_mut(&mut own)[..size];
+                        copy_panels(b.slice(s![i * depth..i * depth + a.ncols(), first..first + c.ncols()]), width, lanes, right);
+                        right
+                    }
+                    Right::Copied(_) => copied.split_off(..size).expect("as many elements as were copied"),
+                };
+                for (mut c, a) in c.axis_chunks_iter_mut(Axis(0), HEIGHT).zip(a.axis_chunks_iter(Axis(0), HEIGHT)) {
+                    let a = if is_copied {
+                        let copy = &mut copy[..a.len()];
+                        copy.iter_mut().zip(a).for_each(|(copy, &x)| *copy = x);
+                        ArrayView2::from_shape(a.dim(), &*copy).expect("as many elements as the block has")
+                    } else {
+                        a
+                    };
+                    let mut panels = right;
+                    for c in c.axis_chunks_iter_mut(Axis(1), width) {
+                        let (panel, rest) = panels.split_at(c.ncols().next_multiple_of(lanes) * a.ncols());
+                        panels = rest;
+                        let add = add || i > 0;
+                        match c.ncols().div_ceil(lanes) {
+                            1 => panel_product::<S, T, 1>(simd, a, panel, add, c),
+                            2 => panel_product::<S, T, 2>(simd, a, panel, add, c),
+                            3 => panel_product::<S, T, 3>(simd, a, panel, add, c),
+                            _ => panel_product::<S, T, 4>(simd, a, panel, add, c),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Room for so many elements, at the start of a line of the cache.
+fn room<T>(elements: usize) -> Vec<CacheLine> {
+    vec![bytemuck::Zeroable::zeroed(); (elements * size_of::<T>()).div_ceil(size_of::<CacheLine>())]
+}
+
+/// Copies a matrix in panels of so many columns, the elements of a panel one row behind the other; the last panel is as wide as it needs, in whole vectors,
+/// with zeros behind its columns.
+#[inline(always)]
+fn copy_panels<T: Real>(matrix: ArrayView2<T>, width: usize, lanes: usize, mut to: &mut [T]) {
+    for panel in matrix.axis_chunks_iter(Axis(1), width) {
+        let (rows, columns) = panel.dim();
+        let padded = columns.next_multiple_of(lanes);
+        let (room, rest) = std::mem::take(&mut to).split_at_mut(rows * padded);
+        to = rest;
+        if columns < padded {
+            room.fill(T::ZERO);
+        }
+        if panel.strides()[0] == 1 {
+            // A transposed matrix is read as it lies, so many rows at once that what is written stays in the cache.
+            for (block, room) in panel.axis_chunks_iter(Axis(0), 16).zip(room.chunks_mut(16 * padded)) {
+                for (i, column) in block.columns().into_iter().enumerate() {
+                    column.iter().zip(room[i..].iter_mut().step_by(padded)).for_each(|(&x, room)| *room = x);
+                }
+            }
+        } else {
+            for (row, room) in panel.rows().into_iter().zip(room.chunks_exact_mut(padded)) {
+                match row.to_slice() {
+                    Some(row) => room[..columns].copy_from_slice(row),
+                    None => row.iter().zip(room).for_each(|(&x, room)| *room = x),
+                }
+            }
+        }
+    }
+}
+
+/// A few columns of C by a panel, tile by tile.
+#[inline(always)]
+fn panel_product<S: Simd, T: Real, const V: usize>(simd: S, a: ArrayView2<T>, panel: &[T], add: bool, mut c: ArrayViewMut2<T>) {
+    let panel: &[T::Vector<S>] = bytemuck::cast_slice(panel);
+    let panel = panel.as_chunks::<V>().0;
+    let mut rows_of_a = a.rows().into_iter().map(|row| row.to_slice().expect("elements that lie together"));
+    let mut rows_of_c = c.rows_mut().into_iter();
+    while rows_of_c.len() > 0 {
+        /// The next rows as one tile.
+        macro_rules! tile {
+            ($R:literal) => {{
+                let mut a: [&[T]; $R] = [&[]; $R];
+                a.iter_mut().zip(&mut rows_of_a).for_each(|(row, next)| *row = next);
+                tile_product::<S, T, $R, V>(simd, a, panel, add, &mut rows_of_c);
+            }};
+        }
+        match rows_of_c.len() {
+            ROWS.. => tile!(6),
+            4.. => tile!(4),
+            2.. => tile!(2),
+            _ => tile!(1),
+        }
+    }
+}
+
+/// A tile of C: its next rows.
+#[inline(always)]
+fn tile_product<'c, S: Simd, T: Real, const R: usize, const V: usize>(
+    simd: S,
+    a: [&[T]; R],
+    panel: &[[T::Vector<S>; V]],
+    add: bool,
+    c: &mut impl Iterator<Item = ArrayViewMut1<'c, T>>,
+) {
+    let sums = simd.vectorize(
+        #[inline(always)]
+        || sums::<S, T, R, V>(simd, a, panel),
+    );
+    for (sums, mut row) in sums.iter().zip(c) {
+        let sums: &[T] = bytemuck::cast_slice(sums);
+        match row.as_slice_mut() {
+            Some(row) if add => row.iter_mut().zip(sums).for_each(|(y, &x)| *y += x),
+            Some(row) => row.copy_from_slice(&sums[..row.len()]),
+            None => row.iter_mut().zip(sums).for_each(|(y, &x)| *y = if add { *y + x } else { x }),
+        }
+    }
+}
+
+/// The sums of a tile, `V` vectors wide.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "sums that are walked by reference do not stay in registers")]
+fn sums<S: Simd, T: Real, const R: usize, const V: usize>(
+    simd: S,
+    mut rows: [&[T]; R],
+    panel: &[[T::Vector<S>; V]],
+) -> [[T::Vector<S>; V]; R] {
+    // As long as the panel, which the compiler then knows.
+    for r in 0..R {
+        rows[r] = &rows[r][..panel.len()];
+    }
+    let mut sums = [[T::splat(simd, T::ZERO); V]; R];
+    for i in 0..panel.len() {
+        let b = panel[i];
+        for r in 0..R {
+            let x = T::splat(simd, rows[r][i]);
+            for v in 0..V {
+                sums[r][v] = T::multiply_add(simd, x, b[v], sums[r][v]);
+            }
+        }
+    }
+    sums
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array2, s};
+    use ndarray::Array2;
 
     #[test]
     fn views_of_any_strides_are_multiplied() {
@@ -81,6 +341,28 @@ mod tests {
             serial_product(a, transposed.t(), add, c.slice_mut(s![..;2, ..]));
             let expected = Array2::from_shape_fn((8, 5), |(i, j)| if i % 2 == 1 { 1.0 } else { sum(i / 2, j) + f64::from(u8::from(add)) });
             assert_eq!(c, expected);
+        }
+    }
+
+    #[test]
+    fn every_size_gives_the_definition_whether_copied_before_or_not() {
+        for (m, k, n) in [(1, 1, 1), (2, 7, 33), (5, 30, 16), (13, 1030, 65), (100, 40, 2100)] {
+            let number = |i: usize| ((i * 7919) % 2003) as f64 / 1001.0 - 1.0;
+            let a = Array2::from_shape_fn((m, k), |(i, j)| number(i * k + j));
+            let b = Array2::from_shape_fn((k, n), |(i, j)| number(i * n + j + 5));
+            let mut c = Array2::from_elem((m, n), f64::NAN);
+            serial_product(a.view(), b.view(), false, c.view_mut());
+            for ((i, j), &y) in c.indexed_iter() {
+                let sum: f64 = (0..k).map(|l| a[[i, l]] * b[[l, j]]).sum();
+                assert!((y - sum).abs() <= 1e-13 * k as f64, "{m} × {k} × {n} at {i}, {j}: {y}, not {sum}");
+            }
+            let mut again = Array2::from_elem((m, n), f64::NAN);
+            CopiedMatrix::new(b.view()).unwrap().multiply(a.view(), false, again.view_mut());
+            assert_eq!(again, c);
+            let (low, high) = (m / 3, n / 2);
+            let mut part = Array2::zeros((m - low, n - high));
+            serial_product(a.slice(s![low.., ..]), b.slice(s![.., high..]), false, part.view_mut());
+            assert_eq!(part, c.slice(s![low.., high..]));
         }
     }
 }

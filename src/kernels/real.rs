@@ -1,8 +1,8 @@
 //! The functions of a real number, written once for f32 and f64.
 
 use super::fast_math_f32;
-use super::gemm::GemmKernel;
 use super::number::Number;
+use super::product::SimdFloat;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
 /// f32 and f64, the floats that are calculated with; halves are widened to f32 (see [`real`](super::elementwise::real)).
@@ -11,7 +11,7 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 /// vector instructions, and right to 2 units in the last place.
 pub trait Real:
     Number<Wide = f64>
-    + GemmKernel
+    + SimdFloat
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -63,16 +63,16 @@ macro_rules! functions {
 }
 
 functions! {
-    exp: fast_math_f32::exp::<false>, f64::exp;
+    exp: fast_math_f32::exp, f64::exp;
     expm1: f32::exp_m1, f64::exp_m1;
     ln: f32::ln, f64::ln;
     ln_1p_unit: fast_math_f32::ln_1p_unit, f64::ln_1p;
-    tanh: fast_math_f32::tanh::<false>, f64::tanh;
+    tanh: fast_math_f32::tanh, f64::tanh;
     asinh: |x| libm::asinh(x.into()) as f32, libm::asinh;
     acosh: |x| acosh(x.into()) as f32, acosh;
     atanh: |x| libm::atanh(x.into()) as f32, libm::atanh;
     erf: fast_math_f32::erf, libm::erf;
-    phi: fast_math_f32::phi::<false>, |x| 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
+    phi: fast_math_f32::phi, |x| 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
 }
 
 /// libm's is wrong far below its domain.

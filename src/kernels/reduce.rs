@@ -8,6 +8,7 @@ use super::elementwise::widened;
 use super::lanes::reduce_lanes;
 use super::number::{self, Number, in_wide, in_wide_number, is_nan};
 use super::real::Real;
+use super::vector::vectorised;
 use crate::array::{Array, DType, Element, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -128,7 +129,11 @@ pub fn log_sum_exp(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
             if !Real::is_finite(highest) {
                 return highest;
             }
-            T::narrow(highest.widen() + total(lane, |x| Real::exp(x - highest).widen()).ln())
+            let sum = vectorised(
+                #[inline(always)]
+                || total(lane, |x| Real::exp(x - highest).widen()),
+            );
+            T::narrow(highest.widen() + sum.ln())
         }))
     })
 }
@@ -165,14 +170,14 @@ pub fn l2(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 
 /// The mean and the variance of a lane.
 #[inline(always)]
-pub(super) fn variance<T: Real>(lane: &[T], correction: f64) -> (f64, f64) {
+pub(super) fn variance<T: Real>(lane: &[T]) -> (f64, f64) {
     let n = lane.len() as f64;
     let mean = total(lane, T::widen) / n;
     let squares = total(lane, |x| {
         let distance = x.widen() - mean;
         distance * distance
     });
-    (mean, squares / (n - correction).max(0.0))
+    (mean, squares / n)
 }
 
 /// The index (i64) of the largest element along an axis: the first of several, or the last; a NaN where there is one.

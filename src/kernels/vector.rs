@@ -1,7 +1,13 @@
 //! Loops compiled for the vector instructions that this machine has.
 
+use bytemuck::{Pod, Zeroable};
 #[cfg(feature = "tract")]
-use pulp::{MemMask, Simd, WithSimd};
+use pulp::{MemMask, Simd};
+
+/// Elements that a core reads at once.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub struct CacheLine([f32; 16]);
 
 /// Runs a loop in the version for the widest vectors of this machine: the same elements, since nothing is reordered.
 ///
@@ -9,22 +15,6 @@ use pulp::{MemMask, Simd, WithSimd};
 #[inline(always)]
 pub fn vectorised<R>(run: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(run)
-}
-
-/// As [`vectorised`], for a loop that is told whether this machine multiplies and adds in one instruction: a constant in each version.
-#[cfg(feature = "tract")]
-#[inline(always)]
-pub fn vectorised_fused<R>(run: impl FnOnce(bool) -> R) -> R {
-    struct Loop<F>(F);
-    impl<R, F: FnOnce(bool) -> R> WithSimd for Loop<F> {
-        type Output = R;
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> R {
-            self.0(!S::IS_SCALAR && cfg!(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))
-        }
-    }
-    pulp::Arch::new().dispatch(Loop(run))
 }
 
 /// The elements of a slice as a vector, zeros behind them; as many as the vector has, where the slice has more.

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 
-ROWS = ["matmul 512", "matmul 1024", "conv 3x3", "depthwise 3x3", "softmax", "layer_norm", "gelu", "lstm"]
+ROWS = ["matmul 512", "matmul 1024", "conv 3x3", "depthwise 3x3", "softmax", "layer_norm", "gelu", "lstm", "add row", "add column", "add transposed", "multiply strided"]
 THREADS = [1, 2]
 
 
@@ -66,6 +66,10 @@ def torchs(row, threads):
         "layer_norm": lambda: lambda: F.layer_norm(square, (1024,), width, width),
         "gelu": lambda: lambda: F.gelu(square),
         "lstm": lstm,
+        "add row": lambda: lambda: square + width,
+        "add column": lambda: lambda: square + width[:, None],
+        "add transposed": lambda: lambda: square + square.T,
+        "multiply strided": lambda: lambda: square[:, ::2] * square[:, 1::2],
     }
     with torch.inference_mode():
         return median(rows[row]())

@@ -32,13 +32,13 @@ impl Loop {
     pub(in crate::ops) fn inline(&self, inputs: &[Option<Tensor>], replay: Replay) -> Result<Vec<Tensor>> {
         let (state, captured) = (2 + self.state.len(), tensors(&inputs[2..])?);
         let (state, captured) = captured.split_at(state - 2);
-        let body = |iteration: &Tensor, state: &[Tensor]| {
+        let mut body = |iteration: &Tensor, state: &[Tensor]| {
             let mut outputs = replay(&self.body, &[std::slice::from_ref(iteration), state, captured].concat())?;
             let on = self.asks.then(|| outputs.remove(0));
             let items = outputs.split_off(self.state.len());
             Ok(Iteration { on, state: outputs, items })
         };
-        let (state, lists) = repeat(inputs[0].as_ref(), inputs[1].as_ref(), state.to_vec(), body)?;
+        let (state, lists) = repeat(inputs[0].as_ref(), inputs[1].as_ref(), state.to_vec(), &mut body)?;
         Ok([state, lists].concat())
     }
 }
@@ -159,20 +159,20 @@ pub(crate) fn repeat(
     limit: Option<&Tensor>,
     condition: Option<&Tensor>,
     state: Vec<Tensor>,
-    mut body: impl FnMut(&Tensor, &[Tensor]) -> Result<Iteration>,
+    body: &mut dyn FnMut(&Tensor, &[Tensor]) -> Result<Iteration>,
 ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let caller = Location::caller();
     let limit = limit.map(|limit| limit.cast(DType::I64)?.reshape(())).transpose()?;
     let condition = condition.map(|condition| condition.cast(DType::Bool)?.reshape(())).transpose()?;
     let state: Vec<Tensor> = state.iter().map(Tensor::strengthened).collect();
     if !limit.iter().chain(&condition).chain(&state).any(varies)
-        && let Some(done) = followed(limit.as_ref(), condition.as_ref(), &state, &mut body)?
+        && let Some(done) = followed(limit.as_ref(), condition.as_ref(), &state, body)?
     {
         return Ok(done);
     }
     let mut asks = false;
     let first = Tensor::from(Array::scalar(0i64));
-    let body = recorded("a loop", [&[first], &state, &[]], caller, |inputs| {
+    let body = recorded("a loop", [&[first], &state, &[]], caller, &mut |inputs| {
         let iteration = body(&inputs[0], &inputs[1..])?;
         asks = iteration.on.as_ref().is_some_and(|on| varies(on) || on.item().is_ok_and(|on| on.to_f64() == 0.0));
         let iteration = if asks { iteration } else { Iteration { on: None, ..iteration } };
@@ -198,7 +198,7 @@ fn followed(
     limit: Option<&Tensor>,
     condition: Option<&Tensor>,
     state: &[Tensor],
-    body: &mut impl FnMut(&Tensor, &[Tensor]) -> Result<Iteration>,
+    body: &mut dyn FnMut(&Tensor, &[Tensor]) -> Result<Iteration>,
 ) -> Result<Option<(Vec<Tensor>, Vec<Tensor>)>> {
     let limit = limit.map(Tensor::item).transpose()?.map(|n| n.to_i64());
     let mut on = condition.map(Tensor::item).transpose()?.is_none_or(|on| on.to_f64() != 0.0);
@@ -218,7 +218,7 @@ fn followed(
         iterations.push(iteration.items);
     }
     let given: Vec<Type> = std::iter::once(Type::new(DType::I64, ())).chain(state.iter().map(|x| x.ty().clone())).collect();
-    let lists = gathered(iterations, &given, |given| body(&given[0], &given[1..]).map(|iteration| iteration.items))?;
+    let lists = gathered(iterations, &given, &mut |given| body(&given[0], &given[1..]).map(|iteration| iteration.items))?;
     Ok(Some((state, lists)))
 }
 
@@ -254,7 +254,7 @@ pub fn while_loop(
     state: Vec<Tensor>,
     mut body: impl FnMut(&[Tensor]) -> Result<(Tensor, Vec<Tensor>)>,
 ) -> Result<Vec<Tensor>> {
-    let (state, _) = repeat(None, Some(condition), state, |_, state| {
+    let (state, _) = repeat(None, Some(condition), state, &mut |_, state| {
         let (on, state) = body(state)?;
         Ok(Iteration { on: Some(on), state, items: vec![] })
     })?;
@@ -288,8 +288,8 @@ pub fn fori_loop(
     mut body: impl FnMut(&Tensor, &[Tensor]) -> Result<Vec<Tensor>>,
 ) -> Result<Vec<Tensor>> {
     let count = count.into_tensor()?.strengthened();
-    let (state, _) =
-        repeat(Some(&count), None, state, |iteration, state| Ok(Iteration { on: None, state: body(iteration, state)?, items: vec![] }))?;
+    let mut body = |iteration: &Tensor, state: &[Tensor]| Ok(Iteration { on: None, state: body(iteration, state)?, items: vec![] });
+    let (state, _) = repeat(Some(&count), None, state, &mut body)?;
     Ok(state)
 }
 

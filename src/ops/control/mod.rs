@@ -119,7 +119,7 @@ fn recorded(
     what: &str,
     [before, state, after]: [&[Tensor]; 3],
     caller: &Location,
-    mut run: impl FnMut(&[Tensor]) -> Result<(usize, Vec<Tensor>)>,
+    run: &mut dyn FnMut(&[Tensor]) -> Result<(usize, Vec<Tensor>)>,
 ) -> Result<Body> {
     let mut types: Vec<Type> = state.iter().map(|x| x.ty().clone()).collect();
     let mut changing: BTreeSet<(usize, usize)> = BTreeSet::new();
@@ -181,7 +181,7 @@ fn stacked(items: &[Array], ty: &Type, sizes: &Bindings) -> Result<Array> {
 }
 
 /// Tensors of one shape with a new first axis; of none, those that an iteration on inputs of these types would give.
-fn gathered(iterations: Vec<Vec<Tensor>>, inputs: &[Type], probe: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
+fn gathered(iterations: Vec<Vec<Tensor>>, inputs: &[Type], probe: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
     let Some(first) = iterations.first() else {
         let recorder = Recorder::open_body();
         let inputs = inputs.iter().map(|ty| recorder.input("given", ty.clone(), &Tensor::of_type(ty.clone())));

@@ -156,6 +156,15 @@ pub fn scan(
     xs: &[Tensor],
     mut body: impl FnMut(&[Tensor], &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)>,
 ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+    scan_dyn(carry, xs, &mut body)
+}
+
+/// What a step of a scan does: with the carry and the slices, to the next carry and what is stacked.
+type ScanStep<'a> = dyn FnMut(&[Tensor], &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> + 'a;
+
+/// [`scan`], compiled once.
+#[track_caller]
+fn scan_dyn(carry: Vec<Tensor>, xs: &[Tensor], body: &mut ScanStep) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let caller = Location::caller();
     let length = steps(xs.iter().map(Tensor::shape)).map_err(|error| error.at(location_of(caller)))?;
     let state: Vec<Tensor> = carry.iter().map(Tensor::strengthened).collect();
@@ -163,7 +172,7 @@ pub fn scan(
     if !state.iter().chain(xs).any(varies)
         && let Some(length) = length.fixed()
     {
-        return followed(state, xs, length, &mut body);
+        return followed(state, xs, length, body);
     }
     // The first slice is the example of all.
     let slices = xs.iter().map(|x| {
@@ -172,13 +181,13 @@ pub fn scan(
         Ok(first.map_or_else(|| Tensor::of_type(ty.clone()), |first| Tensor::from(first).retyped(ty.clone())))
     });
     let slices = slices.collect::<Result<Vec<_>>>()?;
-    let recorded = recorded("a scan", [&[], &state, &slices], caller, |inputs| {
+    let recorded = recorded("a scan", [&[], &state, &slices], caller, &mut |inputs| {
         let (carry, items) = body(&inputs[..count], &inputs[count..])?;
         Ok((0, carry.iter().chain(&items).map(Tensor::strengthened).collect()))
     })?;
     if recorded.changes {
         // A Scan of ONNX keeps the shapes of its state; a Loop does not.
-        return repeat(Some(&Tensor::from_dim(&length)), None, state, |iteration, state| {
+        return repeat(Some(&Tensor::from_dim(&length)), None, state, &mut |iteration, state| {
             let slices = xs.iter().map(|x| x.index_select(0, iteration)).collect::<Result<Vec<_>>>()?;
             let (state, items) = body(state, &slices)?;
             Ok(Iteration { on: None, state, items })
@@ -201,17 +210,12 @@ pub(crate) fn read_scan(
 ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     match steps(xs.iter().map(Tensor::shape))?.fixed() {
         Some(length) if length <= FEW => followed(carry, xs, length, &mut body),
-        _ => scan(carry, xs, body),
+        _ => scan_dyn(carry, xs, &mut body),
     }
 }
 
 /// The steps done one after the other.
-fn followed(
-    mut state: Vec<Tensor>,
-    xs: &[Tensor],
-    length: i64,
-    body: &mut impl FnMut(&[Tensor], &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)>,
-) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+fn followed(mut state: Vec<Tensor>, xs: &[Tensor], length: i64, body: &mut ScanStep) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let mut steps = Vec::new();
     for step in 0..length {
         let slices = xs.iter().map(|x| x.select(0, step)).collect::<Result<Vec<_>>>()?;
@@ -221,7 +225,7 @@ fn followed(
     }
     let slices = xs.iter().map(|x| Type::new(x.dtype(), &x.shape()[1..]));
     let (count, given) = (state.len(), state.iter().map(|x| x.ty().clone()).chain(slices).collect::<Vec<_>>());
-    let stacks = gathered(steps, &given, |given| body(&given[..count], &given[count..]).map(|step| step.1))?;
+    let stacks = gathered(steps, &given, &mut |given| body(&given[..count], &given[count..]).map(|step| step.1))?;
     Ok((state, stacks))
 }
 

@@ -400,7 +400,7 @@ impl GraphRunner<'_> {
             Ok((on, rest, items))
         };
         let once = |state: &[Value]| -> Result<Vec<Value>> {
-            let (state, stacks) = ops::repeat(limit, start, tensors(state)?, |number, state| {
+            let (state, stacks) = ops::repeat(limit, start, tensors(state)?, &mut |number, state| {
                 let state: Vec<Value> = state.iter().cloned().map(Value::from).collect();
                 let (on, state, items) = iterate(number, yes(), &state)?;
                 Ok(Iteration { on: Some(on), state: tensors(&state)?, items })

@@ -170,7 +170,7 @@ impl Interpreter<'_> {
             Trips::While(now, _) => (None, Some(now)),
             Trips::Count { limit, .. } => (Some(limit), None),
         };
-        let (last, items) = crate::ops::repeat(limit, condition, state, |iteration, state| {
+        let (last, items) = crate::ops::repeat(limit, condition, state, &mut |iteration, state| {
             let mut own = around.clone();
             store_tensors(&locations, &mutable, &mut own, state.to_vec())?;
             lists.iter().try_for_each(|list| list.start(&mutable, &mut own))?;
