@@ -49,6 +49,7 @@ pub mod recurrent;
 pub mod reduce;
 pub mod resize;
 pub mod roi;
+mod room;
 pub mod scan;
 pub mod scatter;
 pub mod sort;

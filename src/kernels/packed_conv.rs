@@ -5,6 +5,7 @@ use super::depthwise::Depthwise;
 use super::fill::write_lines;
 use super::fused_activation::{FusedActivation, add};
 use super::packed_gemm::{Ends, Finish, Left, Panels, Segment, segments};
+use super::room::with_room;
 use super::take::{advance, unravel};
 use super::threads::threads;
 use super::window::Window;
@@ -12,12 +13,11 @@ use super::winograd::{FinishRun, Images, Winograd};
 use crate::array::count;
 use crate::error::{Error, Result};
 use ndarray::{ArrayView3, ArrayViewMut2, Axis, s};
-use std::cell::RefCell;
 use std::sync::OnceLock;
 
 /// Elements of a task that are worth a thread of their own.
 const GRAIN: usize = 1 << 13;
-/// Elements of images that are padded together, and that a thread keeps room for.
+/// Elements of images that are padded together.
 const ROOM: usize = 1 << 22;
 
 /// A convolution with its filters laid out, and what is done to its results.
@@ -276,11 +276,6 @@ impl PackedConv {
     }
 }
 
-thread_local! {
-    /// Where images are padded. Room of its own at each call would be fetched from the system, and cleared.
-    static PADDED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
-
 /// What lies in memory for a window to slide over: images with the zeros around them that it sees.
 struct PaddedImages<'a> {
     conv: &'a PackedConv,
@@ -383,19 +378,14 @@ impl<'a> PaddedImages<'a> {
         let size = count(&[&self.padded[..], &[self.pixel()]].concat())?;
         let each = (ROOM / size.max(1)).clamp(1, batch);
         crate::array::room::<f32>(each * size)?;
-        let mut room = PADDED.take();
-        for first in (0..batch).step_by(each) {
-            let count = each.min(batch - first);
-            let size = count * size;
-            if room.len() < size {
-                room.resize(size, 0.0);
+        with_room(each * size, |room| {
+            for first in (0..batch).step_by(each) {
+                let count = each.min(batch - first);
+                let room = &mut room[..count * size];
+                self.pad(&x[first * image..][..count * image], room);
+                run(room, first, count);
             }
-            self.pad(&x[first * image..][..count * image], &mut room[..size]);
-            run(&room[..size], first, count);
-        }
-        room.truncate(ROOM);
-        room.shrink_to(ROOM);
-        PADDED.set(room);
+        });
         Ok(())
     }
 }

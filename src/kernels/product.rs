@@ -1,9 +1,11 @@
 //! Products of two matrices of floats, of any strides: what does not lie as it is read is copied.
 
 use super::real::Real;
+use super::room::{lines, with_room};
 use super::vector::CacheLine;
 use crate::array;
 use crate::error::Result;
+use bytemuck::Zeroable;
 use ndarray::{ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 use pulp::{Arch, Simd, WithSimd};
 use std::marker::PhantomData;
@@ -84,7 +86,7 @@ impl<T: Real> CopiedMatrix<T> {
                 let Sizes { lanes, width } = Sizes::of::<S, T>();
                 let (rows, columns) = self.0.dim();
                 array::room::<T>(columns.saturating_add(lanes).saturating_mul(rows))?;
-                let mut elements = room::<T>(columns.next_multiple_of(lanes) * rows);
+                let mut elements = vec![CacheLine::zeroed(); lines::<T>(columns.next_multiple_of(lanes) * rows)];
                 let mut rest: &mut [T] = bytemuck::cast_slice_mut(&mut elements);
                 for columns in self.0.axis_chunks_iter(Axis(1), WIDTH) {
                     for block in columns.axis_chunks_iter(Axis(0), depth(rows)) {
@@ -124,9 +126,19 @@ fn multiply<'a, T: Real>(a: ArrayView2<'a, T>, b: Right<'a, T>, add: bool, mut c
     if k == 0 && !add {
         c.fill(T::ZERO);
     }
-    if m > 0 && n > 0 && k > 0 {
-        Arch::new().dispatch(Product { a, b, add, c });
+    if m == 0 || n == 0 || k == 0 {
+        return;
     }
+    let left = if a.strides()[1] == 1 || k == 1 { 0 } else { m.min(HEIGHT) * depth(k) };
+    let right = match &b {
+        // Vectors have as many elements as a line of the cache or fewer.
+        Right::View(_) => n.min(WIDTH).next_multiple_of(size_of::<CacheLine>() / size_of::<T>()) * depth(k),
+        Right::Copied(_) => 0,
+    };
+    with_room(right + left, |room: &mut [T]| {
+        let (room_right, room_left) = room.split_at_mut(right);
+        Arch::new().dispatch(Product { a, b, add, c, room_left, room_right });
+    });
 }
 
 /// Summands that are taken together, of so many.
@@ -157,6 +169,10 @@ struct Product<'a, 'c, T> {
     b: Right<'a, T>,
     add: bool,
     c: ArrayViewMut2<'c, T>,
+    /// Room for a block of rows of A; none where their elements lie together.
+    room_left: &'c mut [T],
+    /// Room for a block of B; none where it is copied.
+    room_right: &'c mut [T],
 }
 
 impl<T: Real> WithSimd for Product<'_, '_, T> {
@@ -165,36 +181,32 @@ impl<T: Real> WithSimd for Product<'_, '_, T> {
     /// Part by part of what the caches hold.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Product { a, b, add, mut c } = self;
+        let Product { a, b, add, mut c, room_left, room_right } = self;
         let Sizes { lanes, width } = Sizes::of::<S, T>();
-        let ((m, k), n) = (a.dim(), c.ncols());
+        let (k, n) = (a.ncols(), c.ncols());
         let depth = depth(k);
-        // Rows whose elements do not lie together are copied.
-        let is_copied = a.strides()[1] != 1 && k > 1;
-        let mut copy = room::<T>(if is_copied { m.min(HEIGHT) * depth } else { 0 });
-        let copy: &mut [T] = bytemuck::cast_slice_mut(&mut copy);
-        let (mut copied, mut own): (&[T], _) = match &b {
-            Right::View(_) => (&[], room::<T>(n.min(WIDTH).next_multiple_of(lanes) * depth)),
-            Right::Copied(b) => (bytemuck::cast_slice(&b.elements), Vec::new()),
+        let mut copied: &[T] = match &b {
+            Right::View(_) => &[],
+            Right::Copied(b) => bytemuck::cast_slice(&b.elements),
         };
         for (first, mut c) in (0..n).step_by(WIDTH).zip(c.axis_chunks_iter_mut(Axis(1), WIDTH)) {
             for (i, a) in a.axis_chunks_iter(Axis(1), depth).enumerate() {
                 let size = c.ncols().next_multiple_of(lanes) * a.ncols();
                 let right: &[T] = match &b {
                     Right::View(b) => {
-                        let right: &mut [T] = &mut bytemuck::cast_slice_mut(&mut own)[..size];
+                        let right = &mut room_right[..size];
                         copy_panels(b.slice(s![i * depth..i * depth + a.ncols(), first..first + c.ncols()]), width, lanes, right);
                         right
                     }
                     Right::Copied(_) => copied.split_off(..size).expect("as many elements as were copied"),
                 };
                 for (mut c, a) in c.axis_chunks_iter_mut(Axis(0), HEIGHT).zip(a.axis_chunks_iter(Axis(0), HEIGHT)) {
-                    let a = if is_copied {
-                        let copy = &mut copy[..a.len()];
+                    let a = if room_left.is_empty() {
+                        a
+                    } else {
+                        let copy = &mut room_left[..a.len()];
                         copy.iter_mut().zip(a).for_each(|(copy, &x)| *copy = x);
                         ArrayView2::from_shape(a.dim(), &*copy).expect("as many elements as the block has")
-                    } else {
-                        a
                     };
                     let mut panels = right;
                     for c in c.axis_chunks_iter_mut(Axis(1), width) {
@@ -212,11 +224,6 @@ impl<T: Real> WithSimd for Product<'_, '_, T> {
             }
         }
     }
-}
-
-/// Room for so many elements, at the start of a line of the cache.
-fn room<T>(elements: usize) -> Vec<CacheLine> {
-    vec![bytemuck::Zeroable::zeroed(); (elements * size_of::<T>()).div_ceil(size_of::<CacheLine>())]
 }
 
 /// Copies a matrix in panels of so many columns, the elements of a panel one row behind the other; the last panel is as wide as it needs, in whole vectors,

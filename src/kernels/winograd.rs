@@ -4,13 +4,13 @@
 
 use super::fused_activation::between_vectors;
 use super::packed_gemm::{Ends, Panels};
+use super::room::with_room;
 use super::threads::{run_items, threads};
 use super::vector::{load, store};
 use super::window::Window;
 use crate::error::{Error, Result};
 use ndarray::{Array3, ArrayView2, ArrayView3, s};
 use pulp::{Arch, Simd, WithSimd};
-use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Positions of a patch along an axis.
@@ -107,22 +107,19 @@ impl Winograd {
         let line = images.steps[1] * filters;
         let is_finite = AtomicBool::new(true);
         let compute = |mut task: Task| {
-            let mut room = ROOMS.take();
             let count = task.runs.iter().map(|run| run.count).sum::<usize>();
-            let size = ELEMENTS * count * (channels + filters);
-            if room.len() < size {
-                room.resize(size, 0.0);
-            }
-            let (patches, products) = room[..size].split_at_mut(ELEMENTS * count * channels);
-            Arch::new().dispatch(ToPatches { images, channels, task: &task, patches });
-            for (matrix, (patches, products)) in
-                self.matrices.iter().zip(patches.chunks_exact(count * channels).zip(products.chunks_exact_mut(count * filters)))
-            {
-                matrix.multiply_alone(patches, products);
-            }
-            if !Arch::new().dispatch(FromProducts { filters, products, count, ends, task: &mut task }) {
-                is_finite.store(false, Ordering::Relaxed);
-            }
+            with_room(ELEMENTS * count * (channels + filters), |room: &mut [f32]| {
+                let (patches, products) = room.split_at_mut(ELEMENTS * count * channels);
+                Arch::new().dispatch(ToPatches { images, channels, task: &task, patches });
+                for (matrix, (patches, products)) in
+                    self.matrices.iter().zip(patches.chunks_exact(count * channels).zip(products.chunks_exact_mut(count * filters)))
+                {
+                    matrix.multiply_alone(patches, products);
+                }
+                if !Arch::new().dispatch(FromProducts { filters, products, count, ends, task: &mut task }) {
+                    is_finite.store(false, Ordering::Relaxed);
+                }
+            });
             if let Some(finish) = finish {
                 for run in task.runs {
                     let first = (task.image * images.steps[0] + run.row * STEP) * line + run.first * STEP * filters;
@@ -133,9 +130,6 @@ impl Winograd {
                         .for_each(|(i, out)| finish(first + i * line, out));
                 }
             }
-            room.truncate(4 * ROOM);
-            room.shrink_to(4 * ROOM);
-            ROOMS.set(room);
         };
         run_items(self.tasks(images, out), compute);
         is_finite.into_inner()
@@ -178,11 +172,6 @@ impl Winograd {
         }
         tasks
     }
-}
-
-thread_local! {
-    /// Where patches and their products lie.
-    static ROOMS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Patches that one thread computes.
