@@ -19,40 +19,6 @@ pub(super) const HEIGHT: usize = 32 * ROWS;
 /// Columns of the right side that are copied at once.
 const WIDTH: usize = 512;
 
-/// A float of which this machine computes several at once.
-pub trait SimdFloat: bytemuck::Pod {
-    /// As many as it computes at once.
-    type Vector<S: Simd>: bytemuck::Pod;
-
-    /// The same value in each place.
-    fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
-    /// x · y + z, rounded once where the machine has an instruction for it.
-    fn multiply_add<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>, z: Self::Vector<S>) -> Self::Vector<S>;
-}
-
-macro_rules! simd_floats {
-    ($($T:ident: $vector:ident, $splat:ident, $multiply_add:ident;)*) => { $(
-        impl SimdFloat for $T {
-            type Vector<S: Simd> = S::$vector;
-
-            #[inline(always)]
-            fn splat<S: Simd>(simd: S, x: $T) -> S::$vector {
-                simd.$splat(x)
-            }
-
-            #[inline(always)]
-            fn multiply_add<S: Simd>(simd: S, x: S::$vector, y: S::$vector, z: S::$vector) -> S::$vector {
-                simd.$multiply_add(x, y, z)
-            }
-        }
-    )* };
-}
-
-simd_floats! {
-    f32: f32s, splat_f32s, mul_add_e_f32s;
-    f64: f64s, splat_f64s, mul_add_e_f64s;
-}
-
 /// C ← A·B, or C + A·B where `add`, on this thread. Where it does not add, C is not read.
 ///
 /// Every sum is taken in one order, which depends on how long it is and not on the sides of C: a block of C has the values that it has in the whole.
@@ -83,7 +49,7 @@ impl<T: Real> CopiedMatrix<T> {
 
             #[inline(always)]
             fn with_simd<S: Simd>(self, _: S) -> Self::Output {
-                let Sizes { lanes, width } = Sizes::of::<S, T>();
+                let RegisterSizes { lanes, width } = RegisterSizes::of::<S, T>();
                 let (rows, columns) = self.0.dim();
                 array::room::<T>(columns.saturating_add(lanes).saturating_mul(rows))?;
                 let mut elements = vec![CacheLine::zeroed(); lines::<T>(columns.next_multiple_of(lanes) * rows)];
@@ -137,7 +103,7 @@ fn multiply<'a, T: Real>(a: ArrayView2<'a, T>, b: Right<'a, T>, add: bool, mut c
     };
     with_room(right + left, |room: &mut [T]| {
         let (room_right, room_left) = room.split_at_mut(right);
-        Arch::new().dispatch(Product { a, b, add, c, room_left, room_right });
+        Arch::new().dispatch(SerialProduct { a, b, add, c, room_left, room_right });
     });
 }
 
@@ -147,24 +113,24 @@ pub(super) fn depth(summands: usize) -> usize {
 }
 
 /// What fits into the registers of this machine.
-struct Sizes {
+struct RegisterSizes {
     /// Elements of a vector.
     lanes: usize,
     /// Columns of a panel.
     width: usize,
 }
 
-impl Sizes {
+impl RegisterSizes {
     #[inline(always)]
-    fn of<S: Simd, T: Real>() -> Sizes {
+    fn of<S: Simd, T: Real>() -> RegisterSizes {
         let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
         // Machines with vectors of 32 bytes have 16 registers, others more.
-        Sizes { lanes, width: lanes * if size_of::<T::Vector<S>>() == 32 { 2 } else { 4 } }
+        RegisterSizes { lanes, width: lanes * if size_of::<T::Vector<S>>() == 32 { 2 } else { 4 } }
     }
 }
 
 /// A product that is to be computed.
-struct Product<'a, 'c, T> {
+struct SerialProduct<'a, 'c, T> {
     a: ArrayView2<'a, T>,
     b: Right<'a, T>,
     add: bool,
@@ -175,14 +141,14 @@ struct Product<'a, 'c, T> {
     room_right: &'c mut [T],
 }
 
-impl<T: Real> WithSimd for Product<'_, '_, T> {
+impl<T: Real> WithSimd for SerialProduct<'_, '_, T> {
     type Output = ();
 
     /// Part by part of what the caches hold.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Product { a, b, add, mut c, room_left, room_right } = self;
-        let Sizes { lanes, width } = Sizes::of::<S, T>();
+        let SerialProduct { a, b, add, mut c, room_left, room_right } = self;
+        let RegisterSizes { lanes, width } = RegisterSizes::of::<S, T>();
         let (k, n) = (a.ncols(), c.ncols());
         let depth = depth(k);
         let mut copied: &[T] = match &b {

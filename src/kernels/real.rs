@@ -2,7 +2,7 @@
 
 use super::fast_math_f32;
 use super::number::Number;
-use super::product::SimdFloat;
+use super::vector::SimdFloat;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
 /// f32 and f64, the floats that are calculated with; halves are widened to f32 (see [`real`](super::elementwise::real)).

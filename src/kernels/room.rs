@@ -11,7 +11,7 @@ thread_local! {
     static ROOMS: RefCell<Vec<Vec<CacheLine>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs with room for so many elements, at the start of a line of the cache, which hold any values. Whoever asks for room inside gets another one.
+/// Runs with room for so many elements, at the start of a line of the cache, which hold any values. Inside, a second call gets another room.
 pub fn with_room<T: Pod, R>(elements: usize, run: impl FnOnce(&mut [T]) -> R) -> R {
     let mut room = ROOMS.with_borrow_mut(Vec::pop).unwrap_or_default();
     let lines = lines::<T>(elements);

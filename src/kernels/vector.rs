@@ -2,12 +2,47 @@
 
 use bytemuck::{Pod, Zeroable};
 #[cfg(feature = "tract")]
-use pulp::{MemMask, Simd};
+use pulp::MemMask;
+use pulp::Simd;
 
 /// Elements that a core reads at once.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C, align(64))]
 pub struct CacheLine([f32; 16]);
+
+/// A float of which this machine computes several at once.
+pub trait SimdFloat: Pod {
+    /// As many as it computes at once.
+    type Vector<S: Simd>: Pod;
+
+    /// The same value in each place.
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
+    /// x · y + z, rounded once where the machine has an instruction for it.
+    fn multiply_add<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>, z: Self::Vector<S>) -> Self::Vector<S>;
+}
+
+macro_rules! simd_floats {
+    ($($T:ident: $vector:ident, $splat:ident, $multiply_add:ident;)*) => { $(
+        impl SimdFloat for $T {
+            type Vector<S: Simd> = S::$vector;
+
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, x: $T) -> S::$vector {
+                simd.$splat(x)
+            }
+
+            #[inline(always)]
+            fn multiply_add<S: Simd>(simd: S, x: S::$vector, y: S::$vector, z: S::$vector) -> S::$vector {
+                simd.$multiply_add(x, y, z)
+            }
+        }
+    )* };
+}
+
+simd_floats! {
+    f32: f32s, splat_f32s, mul_add_e_f32s;
+    f64: f64s, splat_f64s, mul_add_e_f64s;
+}
 
 /// Runs a loop in the version for the widest vectors of this machine: the same elements, since nothing is reordered.
 ///
