@@ -26,21 +26,31 @@ pub struct Resize {
 }
 
 /// Sizes that were asked for of some axes, which keep their proportion: what fits in, or what covers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Aspect {
     /// Whether no size exceeds what was asked for, or none falls short.
     pub within: bool,
     /// The axes.
     pub axes: Vec<usize>,
     /// The sizes that were asked for.
-    pub asked: Vec<i64>,
+    pub asked: Vec<Dim>,
 }
 
 impl Aspect {
     /// The scale of an input of these sizes.
-    fn scale(&self, shape: &[i64]) -> f64 {
-        let scales = self.axes.iter().zip(&self.asked).map(|(&axis, &asked)| asked as f64 / shape[axis] as f64);
+    fn scale(&self, shape: &[usize], asked: &[usize]) -> f64 {
+        let scales = self.axes.iter().zip(asked).map(|(&axis, &asked)| asked as f64 / shape[axis] as f64);
         scales.reduce(if self.within { f64::min } else { f64::max }).unwrap_or(1.0)
+    }
+
+    /// The size of an axis under the one scale, rounded half up.
+    fn size(&self, shape: &[Dim], axis: usize) -> Dim {
+        // Rounding keeps the order: the smallest of the rounded sizes is that of the smallest scale.
+        let sizes = self.axes.iter().zip(&self.asked).map(|(&other, asked)| match other == axis {
+            true => asked.clone(),
+            false => (asked * &shape[axis] * 2 + &shape[other]) / (&shape[other] * 2),
+        });
+        sizes.reduce(|a, b| if self.within { a.min(b) } else { a.max(b) }).unwrap_or_else(|| shape[axis].clone())
     }
 }
 
@@ -111,7 +121,7 @@ impl Operator for Resize {
         if misfit || x.rank() != self.dims.len() || self.scales.as_ref().is_some_and(|scales| scales.len() != x.rank()) {
             return Err(Error::argument(format!("{} sizes for {x}", self.dims.len())));
         }
-        if x.dtype == DType::Bool || !(nearest || x.dtype.is_float()) {
+        if !(nearest || x.dtype.is_float()) {
             return Err(DType::not_taken(x.dtype));
         }
         if self.dims.iter().any(|dim| dim.example().is_some_and(|n| n < 1)) {
@@ -124,10 +134,10 @@ impl Operator for Resize {
         widened(inputs, |inputs| {
             let x = inputs.at(0)?;
             let out = sizes.shape(&self.dims)?;
-            let have: Vec<i64> = x.shape().iter().map(|&n| n as i64).collect();
-            let scale = |axis: usize| match (&self.scales, &self.aspect) {
-                (Some(scales), _) => f64::from(scales[axis]),
-                (None, Some(aspect)) if aspect.axes.contains(&axis) => aspect.scale(&have),
+            let kept = self.aspect.as_ref().map(|aspect| Ok(aspect.scale(x.shape(), &sizes.shape(&aspect.asked)?))).transpose()?;
+            let scale = |axis: usize| match (&self.scales, &self.aspect, kept) {
+                (Some(scales), ..) => f64::from(scales[axis]),
+                (None, Some(aspect), Some(kept)) if aspect.axes.contains(&axis) => kept,
                 _ => out[axis] as f64 / x.shape()[axis] as f64,
             };
             let part = |axis: usize| match &self.part {
@@ -148,7 +158,7 @@ impl Operator for Resize {
         let rule = &self.rule;
         let (scales, sizes) = match (&self.scales, &self.aspect) {
             (Some(scales), _) => (builder.constant(&Array::vector(scales.clone())), none.clone()),
-            (None, Some(aspect)) => (none.clone(), builder.ints(&aspect.asked)),
+            (None, Some(aspect)) => (none.clone(), builder.dims(&aspect.asked)?),
             (None, None) => (none.clone(), builder.dims(&self.dims)?),
         };
         let part = self.part.as_ref().map_or(none, |part| builder.constant(&Array::vector(part.clone())));
@@ -177,7 +187,8 @@ impl Operator for Resize {
     }
 
     fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
-        Some(Arc::new(Resize { dims: of.dims(&self.dims), ..self.clone() }))
+        let aspect = self.aspect.clone().map(|aspect| Aspect { asked: of.dims(&aspect.asked), ..aspect });
+        Some(Arc::new(Resize { dims: of.dims(&self.dims), aspect, ..self.clone() }))
     }
 }
 
@@ -252,7 +263,33 @@ fn upsample(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     }
     let dims = scaled(x.shape(), &scales)?;
     let rule = Rule::new(Coordinates::Asymmetric, interpolation);
-    Ok(vec![apply_one(Resize { dims, scales: Some(scales), rule, part: None, aspect: None }, &[x])?])
+    Ok(vec![resampled(x, Resize { dims, scales: Some(scales), rule, part: None, aspect: None })?])
+}
+
+/// Integers are interpolated as floats, and rounded towards zero.
+fn resampled(x: &Tensor, op: Resize) -> Result<Tensor> {
+    if x.dtype().is_float() || matches!(op.rule.interpolation, Interpolation::Nearest(_)) {
+        return apply_one(op, &[x]);
+    }
+    let wide = if x.dtype().size() < 4 { DType::F32 } else { DType::F64 };
+    apply_one(op, &[&x.cast(wide)?])?.cast(x.dtype())
+}
+
+/// What opsets 11 and 12 call `tf_half_pixel_for_nn`, and no other has: the position (x + ½) / scale, of axes that a scale changes.
+fn from_pixel_ends(x: &Tensor, dims: &[Dim], scales: Option<&[f32]>, rule: Rule) -> Result<Tensor> {
+    (0..x.rank()).try_fold(x.clone(), |x, axis| {
+        let (have, out) = (x.shape()[axis].clone(), &dims[axis]);
+        if have == *out && scales.is_none_or(|scales| scales[axis] == 1.0) {
+            return Ok(x);
+        }
+        super::upsample::picked(&x, axis, out, rule, |position| {
+            let scale = match scales {
+                Some(scales) => Tensor::full((), scales[axis], position.dtype())?,
+                None => Tensor::from_dim(out).cast(position.dtype())?.div(Tensor::from_dim(&have).cast(position.dtype())?)?,
+            };
+            position.add(0.5)?.div(scale)
+        })
+    })
 }
 
 pub(super) const READS: &[(&str, Reader)] = &[
@@ -260,11 +297,12 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("Resize", |node, inputs| {
         let x = inputs.at(0)?;
         let wanted = node.string("coordinate_transformation_mode", "half_pixel")?;
-        let coordinates = COORDINATES
-            .iter()
-            .find(|row| row.1 == wanted)
-            .ok_or_else(|| Error::unsupported(format!("Resize: unsupported mode {wanted}")))?
-            .0;
+        let pixel_ends = wanted == "tf_half_pixel_for_nn";
+        let coordinates = match COORDINATES.iter().find(|row| row.1 == wanted) {
+            Some(row) => row.0,
+            None if pixel_ends => Coordinates::HalfPixel,
+            None => return Err(Error::unsupported(format!("Resize: unsupported mode {wanted}"))),
+        };
         let interpolation = match node.string("mode", "nearest")? {
             "linear" => Interpolation::Linear,
             "cubic" => Interpolation::Cubic(f64::from(node.float("cubic_coeff_a", -0.75)?)),
@@ -315,17 +353,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
                 if policy == "stretch" {
                     axes.iter().zip(given).for_each(|(&axis, length)| dims[axis] = length);
                 } else {
-                    let fixed = |dim: &Dim| {
-                        dim.fixed().ok_or_else(|| {
-                            Error::size("Resize: keep_aspect_ratio_policy over an axis of symbolic size")
-                                .help("give that axis a fixed size")
-                        })
-                    };
-                    let asked = given.iter().map(fixed).collect::<Result<Vec<_>>>()?;
-                    let have = dims.iter().map(fixed).collect::<Result<Vec<_>>>()?;
-                    let kept = Aspect { within: policy == "not_larger", axes: axes.clone(), asked };
-                    let scale = kept.scale(&have);
-                    axes.iter().for_each(|&axis| dims[axis] = Dim::Fixed((scale * have[axis] as f64 + 0.5).floor() as i64));
+                    let kept = Aspect { within: policy == "not_larger", axes: axes.clone(), asked: given };
+                    axes.iter().for_each(|&axis| dims[axis] = kept.size(x.shape(), axis));
                     aspect = Some(kept);
                 }
             }
@@ -338,13 +367,10 @@ pub(super) const READS: &[(&str, Reader)] = &[
             }
             _ => return Err(Error::argument("Resize: neither sizes nor scales given")),
         }
-        let op = Resize { dims, scales, rule, part, aspect };
-        if x.dtype().is_float() || matches!(op.rule.interpolation, Interpolation::Nearest(_)) {
-            return Ok(vec![apply_one(op, &[x])?]);
+        if pixel_ends {
+            return Ok(vec![from_pixel_ends(x, &dims, scales.as_deref(), rule)?]);
         }
-        // Integers are interpolated as floats, and rounded towards zero.
-        let wide = if x.dtype().size() < 4 { DType::F32 } else { DType::F64 };
-        Ok(vec![apply_one(op, &[&x.cast(wide)?])?.cast(x.dtype())?])
+        Ok(vec![resampled(x, Resize { dims, scales, rule, part, aspect })?])
     }),
 ];
 

@@ -56,14 +56,18 @@ impl Tensor {
             let scales = Some([vec![1f32; first], scales].concat());
             return apply_one(Resize { dims, scales, rule, part: None, aspect: None }, &[self]);
         }
+        // A cubic over an image takes the neighbours on both axes, once.
+        let all_picked = matches!(interpolation, Interpolation::Cubic(_));
         (0..out.len()).try_fold(self.clone(), |x, i| {
             let axis = first + i;
             let mut dims = x.shape().to_vec();
             dims[axis] = out[i].clone();
-            let scales = match given[i].filter(|&scale| !is_that_of(&have[i], &out[i], scale)) {
+            let scale = given[i].filter(|&scale| !is_that_of(&have[i], &out[i], scale));
+            let scales = match scale {
+                _ if all_picked => return picked_by_scale(&x, axis, &out[i], scale, rule),
                 Some(scale) => match single(i, scale) {
                     Some(scale) => Some((0..dims.len()).map(|at| if at == axis { scale } else { 1.0 }).collect()),
-                    None => return picked(&x, axis, &out[i], scale, rule),
+                    None => return picked_by_scale(&x, axis, &out[i], Some(scale), rule),
                 },
                 None => None,
             };
@@ -77,31 +81,59 @@ fn is_that_of(from: &Dim, to: &Dim, scale: f64) -> bool {
     matches!((from.fixed(), to.fixed()), (Some(from), Some(to)) if scale * from as f64 == to as f64)
 }
 
-/// One axis resampled at positions that a scale gives and not the sizes: neighbours are picked, and weighed.
-fn picked(x: &Tensor, axis: usize, out: &Dim, scale: f64, rule: Rule) -> Result<Tensor> {
+/// One axis resampled as torch does it, at positions that a scale gives, or else the sizes.
+fn picked_by_scale(x: &Tensor, axis: usize, out: &Dim, scale: Option<f64>, rule: Rule) -> Result<Tensor> {
+    let have = x.shape()[axis].clone();
+    let (half, rounded) = match rule.interpolation {
+        Interpolation::Nearest(rounding) => (rounding != Rounding::Floor, Interpolation::Nearest(Rounding::Floor)),
+        other => (true, other),
+    };
+    picked(x, axis, out, Rule { interpolation: rounded, ..rule }, |position| {
+        let position = if half { position.add(0.5)? } else { position };
+        let step = match scale {
+            Some(scale) => Tensor::full((), 1.0 / scale, position.dtype())?,
+            None => Tensor::from_dim(&have).cast(position.dtype())?.div(Tensor::from_dim(out).cast(position.dtype())?)?,
+        };
+        let position = position.mul(step)?;
+        if matches!(rounded, Interpolation::Nearest(_)) { Ok(position) } else { position.sub(0.5) }
+    })
+}
+
+/// One axis resampled at positions of the input that are computed from those of the result: neighbours are picked, and weighed.
+pub(super) fn picked(x: &Tensor, axis: usize, out: &Dim, rule: Rule, source: impl Fn(Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let (n, at) = (&x.shape()[axis], axis as i64);
     let dtype = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
     let last = || Tensor::from_dim(&(n - 1i64)).cast(dtype);
-    let position = |half: bool| {
-        let position = Tensor::arange(0, out, 1, DType::I64)?.cast(dtype)?;
-        (if half { position.add(0.5)? } else { position }).mul(Tensor::full((), 1.0 / scale, dtype)?)
-    };
+    let position = || source(Tensor::arange(0, out, 1, DType::I64)?.cast(dtype)?);
     let inside = |position: Tensor| position.maximum(0.0)?.minimum(last()?)?.cast(DType::I64);
     if let Interpolation::Nearest(rounding) = rule.interpolation {
-        let index = super::constant_where_fixed(&[n, out], || inside(position(rounding != Rounding::Floor)?.floor()?))?;
+        let nearest = |position: Tensor| match rounding {
+            Rounding::Floor => position.floor(),
+            Rounding::Ceil => position.ceil(),
+            Rounding::PreferFloor => position.sub(0.5)?.ceil(),
+            Rounding::PreferCeil => position.add(0.5)?.floor(),
+        };
+        let index = super::constant_where_fixed(&[n, out], || inside(nearest(position()?)?))?;
         return x.index_select(at, &index);
     }
+    let column = |t: Tensor| (axis + 1..x.rank()).try_fold(t, |t, _| t.unsqueeze(-1));
     let (base, t) = super::constant_where_fixed(&[n, out], || {
-        let position = position(true)?.sub(0.5)?;
-        // A cubic goes on beyond the ends, where all of its neighbours are the last element.
-        let position = if rule.interpolation == Interpolation::Linear { position.minimum(last()?)?.maximum(0.0)? } else { position };
-        let base = position.floor()?;
-        let t = (axis + 1..x.rank()).try_fold(position.sub(&base)?, |t, _| t.unsqueeze(-1))?;
+        let position = position()?;
+        // A cubic goes on beyond the ends, where all of its neighbours are the last element. Of a line both neighbours behind the last element
+        // are that one, and neither weight is 0, which matters to infinities.
+        let is_line = rule.interpolation == Interpolation::Linear;
+        let position = if is_line { position.maximum(0.0)? } else { position };
+        let base = if is_line { position.floor()?.minimum(last()?)? } else { position.floor()? };
+        let t = position.sub(&base)?;
+        let t = if is_line { t.minimum(1.0)? } else { t };
         Ok((base, t))
+    })?;
+    let weights = super::constant_where_fixed(&[n, out], || {
+        weights(&base, &t, &last()?, rule)?.into_iter().map(|(at, weight)| Ok((at, column(weight)?))).collect::<Result<Vec<_>>>()
     })?;
     let wide = x.cast(dtype)?;
     let mut sum: Option<Tensor> = None;
-    for (offset, weight) in weights(&t, rule.interpolation)? {
+    for (offset, weight) in weights {
         let index = super::constant_where_fixed(&[n, out], || inside(base.add(offset as f64)?))?;
         let part = wide.index_select(at, &index)?.mul(weight)?;
         sum = Some(match sum {
@@ -112,11 +144,22 @@ fn picked(x: &Tensor, axis: usize, out: &Dim, scale: f64, rule: Rule) -> Result<
     sum.ok_or_else(|| Error::internal("an interpolation without neighbours"))?.cast(x.dtype())
 }
 
-/// The neighbours of a position, from the one before it, and their weights at a fraction t of a step.
-fn weights(t: &Tensor, interpolation: Interpolation) -> Result<Vec<(i64, Tensor)>> {
+/// The neighbours of positions, from the one before each, and their weights at a fraction t of a step.
+fn weights(base: &Tensor, t: &Tensor, last: &Tensor, rule: Rule) -> Result<Vec<(i64, Tensor)>> {
     let rest = t.neg()?.add(1.0)?;
-    let Interpolation::Cubic(a) = interpolation else { return Ok(vec![(0, rest), (1, t.clone())]) };
+    let Interpolation::Cubic(a) = rule.interpolation else { return Ok(vec![(0, rest), (1, t.clone())]) };
     let near = |t: &Tensor| t.mul(a + 2.0)?.sub(a + 3.0)?.mul(t)?.mul(t)?.add(1.0);
     let far = |t: &Tensor| t.mul(a)?.sub(5.0 * a)?.mul(t)?.add(8.0 * a)?.mul(t)?.sub(4.0 * a);
-    Ok(vec![(-1, far(&t.add(1.0)?)?), (0, near(t)?), (1, near(&rest)?), (2, far(&rest.add(1.0)?)?)])
+    let all = vec![(-1, far(&t.add(1.0)?)?), (0, near(t)?), (1, near(&rest)?), (2, far(&rest.add(1.0)?)?)];
+    if !rule.exclude_outside {
+        return Ok(all);
+    }
+    let inside = |(offset, weight): (i64, Tensor)| -> Result<(i64, Tensor)> {
+        let at = base.add(offset as f64)?;
+        let inside = at.ge(0.0)?.logical_and(at.le(last)?)?;
+        Ok((offset, weight.mul(inside.cast(weight.dtype())?)?))
+    };
+    let all = all.into_iter().map(inside).collect::<Result<Vec<_>>>()?;
+    let sum = all[1..].iter().try_fold(all[0].1.clone(), |sum, (_, weight)| sum.add(weight))?;
+    all.into_iter().map(|(offset, weight)| Ok((offset, weight.div(&sum)?))).collect()
 }

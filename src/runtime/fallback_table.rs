@@ -94,6 +94,7 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("LogSoftmax", always, "takes the logarithm of an underflowed 0"),
     ("ReduceMean", double, "means squares in f32"),
     ("ReduceSum", half, "accumulates f16 in f16"),
+    ("ReduceProd", half, "multiplies f16 in f16, where a product is infinite before it meets a 0"),
     ("ReduceSum", long, "leaves out the least integer"),
     ("Cast", to_long, "gives 2147483647 for every larger float"),
     ("Cast", to_word, "gives the greatest integer for every larger float"),

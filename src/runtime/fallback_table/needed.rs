@@ -308,6 +308,12 @@ const CASES: &[Case] = &[
         write: |builder, x| builder.node("Multinomial", x).int("sample_size", 16).float("seed", 1.0),
     },
     Case {
+        row: ("ReduceProd", "multiplies f16 in f16, where a product is infinite before it meets a 0"),
+        given: &[(F16, &[4], &[300.0, 300.0, -0.0, 2.0])],
+        types: &[(F16, &[])],
+        write: |builder, x| builder.node("ReduceProd", x).flag("keepdims", false),
+    },
+    Case {
         row: ("ReduceSum", "accumulates f16 in f16"),
         // In halves 2048 + 1 is 2048.
         given: &[(F16, &[33, 2], &LARGE_AND_ONES)],
