@@ -2,7 +2,7 @@
 
 use crate::array::Random;
 use crate::dim::{Dim, Expr, Shape, Sizes, is_value};
-use crate::graph::{Attribute, Graph, Node, ValueId};
+use crate::graph::{Attribute, Condition, Graph, Node, ValueId};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) struct SizeUse {
     whole: Dim,
     /// The product or the sum of the sizes beside them.
     rest: Dim,
-    /// The elements that the declared shapes of outputs say, by index.
+    /// The elements that the declared shapes of outputs and the guards say, by index.
     declared: Vec<(usize, Dim)>,
 }
 
@@ -87,13 +87,30 @@ pub(super) fn find(graph: &Graph) -> Vec<Option<SizeUse>> {
             uses[input] = Some(SizeUse { declared: said.collect(), ..SizeUse::new(rule.clone(), whole.clone(), rest) });
         }
     }
+    for (input, used) in uses.iter_mut().enumerate() {
+        let elements: Vec<_> = symbols.iter().filter(|(_, element)| element.0 == input).collect();
+        let said = elements.iter().filter_map(|(symbol, element)| Some((element.1, declared.get(*symbol)?.clone())));
+        let said: Vec<(usize, [Dim; 2])> = said.map(|(index, dim)| (index, [dim.clone(), dim])).collect();
+        match used.as_mut().map(|used| &mut used.rule) {
+            Some(SizeRule::Each(ranges)) => {
+                let further = said.into_iter().filter(|(index, _)| ranges.iter().all(|(known, _)| known != index));
+                ranges.extend(further.collect::<Vec<_>>());
+            }
+            // What other operators take, where all that is read of it is said.
+            None if !said.is_empty() && said.len() == elements.len() => {
+                *used = Some(SizeUse::new(SizeRule::Each(said), Dim::Fixed(1), Dim::Fixed(1)));
+            }
+            _ => {}
+        }
+    }
     uses
 }
 
-/// What the declared shapes of the outputs say of symbols that stand for elements and for sizes that depend on data.
+/// What the declared shapes of the outputs and the guards say of symbols that stand for elements and for sizes that depend on data.
 fn declared(graph: &Graph) -> HashMap<Arc<str>, Dim> {
-    let of_inputs: HashSet<Arc<str>> =
-        graph.inputs().iter().flat_map(|id| graph.value(*id).ty.shape.iter().flat_map(|dim| dim.expr().symbols())).collect();
+    let shapes = || graph.inputs().iter().flat_map(|id| graph.value(*id).ty.shape.iter());
+    let of_inputs: HashSet<Arc<str>> = shapes().flat_map(|dim| dim.expr().symbols()).collect();
+    let example: HashMap<Arc<str>, i64> = shapes().filter_map(|dim| Some((dim.expr().as_symbol()?.clone(), dim.example()?))).collect();
     let is_known = |dim: &Dim| dim.expr().symbols().iter().all(|symbol| of_inputs.contains(symbol));
     let mut known = HashMap::new();
     for (id, declared) in graph.outputs().iter().zip(graph.declared_outputs()) {
@@ -109,6 +126,17 @@ fn declared(graph: &Graph) -> HashMap<Arc<str>, Dim> {
             };
             known.extend(found.map(|found| (symbol.clone(), found)));
         }
+    }
+    let sizes =
+        graph.guards().iter().filter_map(|guard| if let Condition::Sizes(constraint) = &guard.condition { Some(constraint) } else { None });
+    for constraint in sizes {
+        let open = constraint.symbols().into_iter().filter(|symbol| !of_inputs.contains(symbol)).collect::<Vec<_>>();
+        let [symbol] = open.as_slice() else { continue };
+        let found = constraint.solved_for(symbol).map(|expr| {
+            let seen = expr.eval(&|name| example.get(name).copied());
+            Dim::new(expr, seen)
+        });
+        known.extend(found.map(|found| (symbol.clone(), found)));
     }
     known
 }
@@ -158,6 +186,7 @@ fn bounds(graph: &Graph, node: &Node, length: Option<&Dim>) -> Vec<(Dim, [Dim; 2
         ("Expand" | "Tile" | "ConstantOfShape" | "Resize", _) => {
             node.op.dims().into_iter().filter(is_element).map(|dim| (dim, EACH.map(Dim::Fixed))).collect()
         }
+        ("Col2Im", _) => image_bounds(graph, node).unwrap_or_default(),
         ("Slice", Some(step)) => {
             let axis = int("axis").and_then(|axis| usize::try_from(axis).ok());
             let Some(whole) = axis.and_then(|axis| shape(graph, node)?.get(axis)) else { return Vec::new() };
@@ -179,6 +208,25 @@ fn bounds(graph: &Graph, node: &Node, length: Option<&Dim>) -> Vec<(Dim, [Dim; 2
         }
         _ => Vec::new(),
     }
+}
+
+/// The sizes of an image whose windows are the columns: one row of them.
+fn image_bounds(graph: &Graph, node: &Node) -> Option<Vec<(Dim, [Dim; 2])>> {
+    let attributes = node.op.attributes();
+    let int = |value: &Attribute| if let Attribute::Int(n) = value { Some(*n) } else { None };
+    let ints = |name: &str| match attributes.get(name) {
+        Some(Attribute::List(values)) => values.iter().map(int).collect::<Option<Vec<i64>>>(),
+        _ => None,
+    };
+    let (kernel, strides, dilations, pads) = (ints("block_shape")?, ints("strides")?, ints("dilations")?, ints("pads")?);
+    let (sizes, columns) = (node.op.dims(), shape(graph, node)?.get(2)?.clone());
+    let last = sizes.len().checked_sub(1).filter(|_| sizes.iter().all(is_element))?;
+    let size = |axis: usize, windows: Dim| {
+        let padding = pads.get(axis)? + pads.get(axis + sizes.len())?;
+        let size = (windows - 1i64) * *strides.get(axis)? + ((kernel.get(axis)? - 1) * dilations.get(axis)? + 1 - padding);
+        Some((sizes.get(axis)?.clone(), [size.clone(), size]))
+    };
+    (0..=last).map(|axis| size(axis, if axis == last { columns.clone() } else { Dim::Fixed(1) })).collect()
 }
 
 /// Ranges of the bounds of a range so that it has a few numbers: the start is chosen first, and the other bound fits the worst of its values.
@@ -326,6 +374,16 @@ mod tests {
         for step in 0..5 {
             assert_eq!(used.values(&mut Random::new(step), 0, 2, Sizes::Example), [6, 2]);
         }
+    }
+
+    #[test]
+    fn guards_say_what_sizes_are() {
+        let model = from_fn(|(x, y, sizes): (Tensor, Tensor, Tensor)| x.expand(&sizes.to_dims()?)?.add(&y));
+        let zeros = |shape: &[usize]| Tensor::zeros(shape.to_vec(), DType::F32).unwrap();
+        let example = Example::new().input("x", &zeros(&[1, 1])).input("y", &zeros(&[6, 4])).input("sizes", &Tensor::from(&[6i64, 4]));
+        let traced = record(&model, example.symbolic("y", 0, "n").unwrap().shapes_only()).unwrap();
+        let used = find(traced.graph()).remove(2).unwrap();
+        assert_eq!(used.values(&mut Random::new(0), 0, 2, Sizes::Example), [6, 4]);
     }
 
     #[test]

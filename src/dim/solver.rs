@@ -33,6 +33,11 @@ impl Assumptions {
         Arc::make_mut(&mut self.granted).insert(constraint);
     }
 
+    /// The symbols in the constraints that stand for values and for sizes that depend on data.
+    pub(crate) fn symbols_of_data(&self) -> BTreeSet<Arc<str>> {
+        self.granted.iter().flat_map(Constraint::symbols).filter(|symbol| super::is_reserved(symbol)).collect()
+    }
+
     /// Whether a constraint was granted, or follows from what was.
     fn implies(&self, constraint: &Constraint) -> bool {
         self.granted.contains(constraint)
@@ -151,10 +156,12 @@ impl Constraints {
     }
 
     /// Whether two sizes may be taken as equal: their expressions are under what is granted, or they are in the example, and then on more
-    /// than that size.
+    /// than that size. A size that depends on data and is not known in the example is what the program needs it to be.
     pub(super) fn equal(&self, a: &Dim, b: &Dim) -> bool {
         let Some(assumptions) = &self.assumptions else { return false };
-        if a.example().is_none() || a.example() != b.example() {
+        let is_unknown = |dim: &Dim| dim.example().is_none() && dim.expr().depends_on_data();
+        let unknown = is_unknown(a) || is_unknown(b);
+        if !unknown && (a.example().is_none() || a.example() != b.example()) {
             return false;
         }
         let (left, right) = if a.is_symbolic() { (a, b) } else { (b, a) };
@@ -165,6 +172,10 @@ impl Constraints {
         let difference = left.add(&right.neg());
         if assumptions.ranges.proves_relation(&left, Relation::Equal, &right) {
             return true;
+        }
+        if unknown {
+            let apart = assumptions.ranges.proves_relation(&left, Relation::Unequal, &right);
+            return !apart && self.assume(Constraint::Related(left, Relation::Equal, right), false);
         }
         if let Some(conditions) = assumptions.part_where_zero(&difference, PARTS) {
             return conditions.into_iter().all(|condition| self.assume(condition, false));

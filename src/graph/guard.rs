@@ -134,6 +134,14 @@ impl Graph {
         }
     }
 
+    /// The conditions on sizes.
+    pub(crate) fn size_constraints(&self) -> impl Iterator<Item = &Constraint> {
+        self.guards.iter().filter_map(|guard| match &guard.condition {
+            Condition::Sizes(constraint) => Some(constraint),
+            Condition::Values(..) => None,
+        })
+    }
+
     /// Keeps the conditions of which this is so.
     pub(crate) fn retain_guards(&mut self, keep: impl Fn(&Guard) -> bool) {
         self.guards.retain(keep);

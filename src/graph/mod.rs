@@ -276,8 +276,17 @@ impl Graph {
 
     /// Drops the operations and constants that no output and no guard needs. Inputs stay, used or not.
     pub fn prune(&mut self) {
+        self.prune_keeping(&BTreeSet::new());
+    }
+
+    /// As [`prune`](Graph::prune), with what defines these symbols kept, too.
+    pub(crate) fn prune_keeping(&mut self, symbols: &BTreeSet<Arc<str>>) {
         let makers = self.makers();
         let mut needed = vec![false; self.values.len()];
+        let of_guards = self.size_constraints().flat_map(|constraint| constraint.symbols());
+        for &maker in of_guards.chain(symbols.iter().cloned()).filter_map(|symbol| makers.get(&symbol)) {
+            self.nodes[maker].outputs.iter().for_each(|id| needed[id.0] = true);
+        }
         for id in self.outputs.iter().chain(&self.inputs).copied().chain(self.guarded()) {
             needed[id.0] = true;
         }

@@ -408,9 +408,9 @@ impl Example {
         self
     }
 
-    /// Whether the user declared the symbol, rather than asking for all that can be.
+    /// Whether the user declared the symbol, rather than asking for all that can be. Nobody declares what stands for a value of the graph.
     pub(crate) fn declares(&self, symbol: &str) -> bool {
-        !self.undeclared.contains(symbol)
+        !self.undeclared.contains(symbol) && !crate::dim::is_reserved(symbol)
     }
 
     /// Whether some symbols were not declared.

@@ -188,9 +188,10 @@ impl Recorder {
     /// [`Trace`](crate::ErrorCode::Trace) where an output belongs to another trace.
     pub fn finish(self, outputs: &[Tensor]) -> Result<Graph> {
         let values: Vec<ValueId> = outputs.iter().map(value).collect::<Result<_>>()?;
-        let mut graph = self.with(|active| std::mem::take(&mut active.graph))?;
+        let (mut graph, assumptions) = self.with(|active| (std::mem::take(&mut active.graph), active.assumptions.take()))?;
         graph.set_outputs(values);
-        graph.prune();
+        // What is assumed of them becomes a guard.
+        graph.prune_keeping(&assumptions.map(|assumptions| assumptions.symbols_of_data()).unwrap_or_default());
         Ok(graph)
     }
 }

@@ -136,11 +136,8 @@ impl Recording {
 /// # Errors
 /// What the module fails with.
 pub(crate) fn repeated(module: &dyn DynModule, traced: &Traced, example: &Example) -> Result<(Graph, Outputs)> {
-    let known = traced.guards().iter().filter_map(|guard| match &guard.condition {
-        Condition::Sizes(constraint) => Some(constraint.clone()),
-        Condition::Values(..) => None,
-    });
-    let assumptions = Assumptions::new(known.collect(), example.bindings()?, example.leaves_open());
+    let known = traced.graph().size_constraints().cloned().collect();
+    let assumptions = Assumptions::new(known, example.bindings()?, example.leaves_open());
     let (mut graph, outputs) = Recording::default().run(module, example, assumptions, false).0?;
     if traced.random_mode == RandomMode::AsInput {
         graph.open_sources("random");
