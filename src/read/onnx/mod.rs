@@ -295,7 +295,7 @@ impl OnnxModule {
         // Iterations of loops, too, and calls of functions.
         let found = DeclarationCheck { wrong: RefCell::default(), nodes: Cell::new(NODES.saturating_add(self.size / NODE)) };
         self.run_nodes(&values, &mut scope, Some(&found))?;
-        let outputs = self.declared_outputs.iter().flatten().map(|info| ("output", info));
+        let outputs = self.declared_outputs.iter().flatten().map(|info| (OUTPUT, info));
         let declared = outputs.chain(self.declared_values.iter().flatten().map(|info| ("value", info)));
         let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, &info, &scope.get(&info.name).ok()?, true));
         Ok(wrong.chain(self.wrong_types(&scope)).chain(found.wrong.take()).collect())
@@ -351,6 +351,9 @@ impl OnnxModule {
     }
 }
 
+/// How messages call an output of the graph.
+const OUTPUT: &str = "output";
+
 /// What is wrong about a declared type, given the value; `None` where it is true as far as it is known. Without `sizes` only types and ranks count, and
 /// not whether one number is a scalar or a vector: a body may see other sizes each time.
 fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value, sizes: bool) -> Option<Error> {
@@ -371,6 +374,7 @@ fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value, sizes: bo
     let declared_sizes = declared.shape.as_ref().map(|shape| &shape.dim);
     let fits = |(dim, actual): (&tensor_shape_proto::Dimension, &Dim)| match (&dim.value, actual.fixed()) {
         (Some(dimension::Value::DimValue(n)), Some(actual)) if *n >= 0 => *n == actual,
+        (Some(dimension::Value::DimValue(n)), None) if what == OUTPUT && *n >= 0 => !differs(actual, *n),
         _ => true,
     };
     let same_shape = declared_sizes.is_none_or(|dims| match sizes {
@@ -388,6 +392,13 @@ fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value, sizes: bo
     let sizes = declared_sizes.map_or_else(String::new, |dims| format!("[{}]", dims.iter().map(size).collect::<Vec<_>>().join(",")));
     let declared = tensor::dtype(declared.elem_type).map_or_else(|_| tensor::type_name(declared.elem_type), |dtype| dtype.to_string());
     Some(Error::damaged(format!("declared as {declared}{sizes}, but is {}", tensor.ty())).at(format!("{what} {}", info.name)))
+}
+
+/// Whether a size that follows from free sizes of the inputs is not this number wherever these are large.
+fn differs(actual: &Dim, n: i64) -> bool {
+    let (expr, symbols) = (actual.expr(), actual.expr().symbols());
+    let at = |first: i64| expr.eval(&|symbol| symbols.iter().position(|known| **known == *symbol).map(|i| first + i as i64));
+    !expr.depends_on_data() && [97, 1009].into_iter().all(|first| at(first).is_some_and(|size| size != n))
 }
 
 /// Refuses a graph with operators that have no reader, naming all of them.

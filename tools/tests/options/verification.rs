@@ -302,6 +302,13 @@ fn what_a_file_declares_must_be_so() {
             }
         };
     }
+    // A size that is free in the input is not fixed in the output.
+    folder.save("m.onnx", of(|x| x.relu(), &x), |model| {
+        let Some(type_proto::Value::TensorType(ty)) = graph(model).input[0].r#type.as_mut().unwrap().value.as_mut() else { panic!() };
+        ty.shape.as_mut().unwrap().dim[0].value = Some(Value::DimParam("N".to_string()));
+    });
+    folder.run(&["check", "m.onnx"]).exits(3).says(&["output y", "declared as f32[2]", "but is f32[N"]);
+    folder.run(&["check", "m.onnx", "--fixed", "N=2"]).exits(0);
     folder.save("m.onnx", of(|x| x.relu(), &x), |_| {});
     folder.run(&["check", "m.onnx"]).exits(0);
 }
