@@ -1,9 +1,7 @@
-//! The functions of Bessel and Airy: fitted polynomials near zero, waves or exponentials further out, right to single precision.
+//! The functions of Bessel and Airy: fitted polynomials near zero, waves or exponentials further out.
 
-use super::coefficients::{
-    AIRY, AIRY_F, AIRY_G, AIRY_RIGHT, I0, I0_FAR, I1, I1_FAR, J0, J1, K0, K0_FAR, K1, K1_FAR, P0, P1, Q0, Q1, Y0, Y1, ZETA_3,
-};
-use super::special::{at_least, at_most, constant, functions, odd, positive, series, single_precision, with_nan};
+use super::coefficients::ZETA_3;
+use super::special::{at_least, at_most, constant, fit, functions, odd, positive, with_nan};
 use crate::error::Result;
 use crate::tensor::Tensor;
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_4, PI};
@@ -12,10 +10,10 @@ use std::f64::consts::{FRAC_2_PI, FRAC_PI_4, PI};
 fn far(x: &Tensor, order: usize, second: bool) -> Result<Tensor> {
     let x = at_least(x, 8.0)?;
     let u = x.square()?.reciprocal()?.mul(128.0)?.sub(1.0)?;
-    let (p, q) = if order == 0 { (P0, Q0) } else { (P1, Q1) };
+    let (p, q) = if order == 0 { (fit!(P0), fit!(Q0)) } else { (fit!(P1), fit!(Q1)) };
     let phase = x.sub(FRAC_PI_4 + order as f64 * PI / 2.0)?;
     let (sin, cos) = (phase.sin()?, phase.cos()?);
-    let (p, q) = (series(&u, p)?, series(&u, q)?.mul(8.0)?.div(&x)?);
+    let (p, q) = (p.at(&u)?, q.at(&u)?.mul(8.0)?.div(&x)?);
     let wave = if second { p.mul(sin)?.add(q.mul(cos)?)? } else { p.mul(cos)?.sub(q.mul(sin)?)? };
     x.reciprocal()?.mul(FRAC_2_PI)?.sqrt()?.mul(wave)
 }
@@ -23,100 +21,88 @@ fn far(x: &Tensor, order: usize, second: bool) -> Result<Tensor> {
 functions! {
     /// J₀, the Bessel function of the first kind of order 0. [torch.special.bessel_j0](https://pytorch.org/docs/stable/special.html)
     bessel_j0(x) {
-        let x = single_precision("bessel_j0", x)?;
         let x = x.abs()?;
-        let near = series(&at_most(&x, 8.0)?.square()?.div(32.0)?.sub(1.0)?, J0)?;
+        let near = fit!(J0).at(&at_most(&x, 8.0)?.square()?.div(32.0)?.sub(1.0)?)?;
         x.lt(8.0)?.where_(&near, &far(&x, 0, false)?)
     }
 
     /// J₁, the Bessel function of the first kind of order 1. [torch.special.bessel_j1](https://pytorch.org/docs/stable/special.html)
     bessel_j1(x) {
-        let x = single_precision("bessel_j1", x)?;
         let y = x.abs()?;
-        let near = series(&at_most(&y, 8.0)?.square()?.div(32.0)?.sub(1.0)?, J1)?.mul(&y)?;
+        let near = fit!(J1).at(&at_most(&y, 8.0)?.square()?.div(32.0)?.sub(1.0)?)?.mul(&y)?;
         odd(x, &y.lt(8.0)?.where_(&near, &far(&y, 1, false)?)?)
     }
 
     /// Y₀, the Bessel function of the second kind of order 0. [torch.special.bessel_y0](https://pytorch.org/docs/stable/special.html)
     bessel_y0(x) {
-        let x = single_precision("bessel_y0", x)?;
         let z = at_most(x, 8.0)?;
         let singular = z.log()?.mul(z.bessel_j0()?)?.mul(FRAC_2_PI)?;
-        let near = series(&z.square()?.div(32.0)?.sub(1.0)?, Y0)?.add(singular)?;
+        let near = fit!(Y0).at(&z.square()?.div(32.0)?.sub(1.0)?)?.add(singular)?;
         positive(x, &x.lt(8.0)?.where_(&near, &far(x, 0, true)?)?, f64::NEG_INFINITY)
     }
 
     /// Y₁, the Bessel function of the second kind of order 1. [torch.special.bessel_y1](https://pytorch.org/docs/stable/special.html)
     bessel_y1(x) {
-        let x = single_precision("bessel_y1", x)?;
         let z = at_most(x, 8.0)?;
         let singular = z.log()?.mul(z.bessel_j1()?)?.sub(z.reciprocal()?)?.mul(FRAC_2_PI)?;
-        let near = series(&z.square()?.div(32.0)?.sub(1.0)?, Y1)?.mul(&z)?.add(singular)?;
+        let near = fit!(Y1).at(&z.square()?.div(32.0)?.sub(1.0)?)?.mul(&z)?.add(singular)?;
         positive(x, &x.lt(8.0)?.where_(&near, &far(x, 1, true)?)?, f64::NEG_INFINITY)
     }
 
     /// e^−|x| I₀. [torch.special.i0e](https://pytorch.org/docs/stable/special.html#torch.special.i0e)
     i0e(x) {
-        let x = single_precision("i0e", x)?;
         let x = x.abs()?;
-        let near = series(&at_most(&x, 8.0)?.div(4.0)?.sub(1.0)?, I0)?;
+        let near = fit!(I0).at(&at_most(&x, 8.0)?.div(4.0)?.sub(1.0)?)?;
         let y = at_least(&x, 8.0)?;
-        let far = series(&y.reciprocal()?.mul(16.0)?.sub(1.0)?, I0_FAR)?.div(y.sqrt()?)?;
+        let far = fit!(I0_FAR).at(&y.reciprocal()?.mul(16.0)?.sub(1.0)?)?.div(y.sqrt()?)?;
         x.lt(8.0)?.where_(&near, &far)
     }
 
     /// I₀, the modified Bessel function of the first kind of order 0. [torch.special.i0](https://pytorch.org/docs/stable/special.html#torch.special.i0)
     i0(x) {
-        let x = single_precision("i0", x)?;
         x.i0e()?.mul(x.abs()?.exp()?)
     }
 
     /// e^−|x| I₁. [torch.special.i1e](https://pytorch.org/docs/stable/special.html#torch.special.i1e)
     i1e(x) {
-        let x = single_precision("i1e", x)?;
         let z = x.abs()?;
-        let near = series(&at_most(&z, 8.0)?.div(4.0)?.sub(1.0)?, I1)?.mul(&z)?;
+        let near = fit!(I1).at(&at_most(&z, 8.0)?.div(4.0)?.sub(1.0)?)?.mul(&z)?;
         let y = at_least(&z, 8.0)?;
-        let far = series(&y.reciprocal()?.mul(16.0)?.sub(1.0)?, I1_FAR)?.div(y.sqrt()?)?;
+        let far = fit!(I1_FAR).at(&y.reciprocal()?.mul(16.0)?.sub(1.0)?)?.div(y.sqrt()?)?;
         odd(x, &z.lt(8.0)?.where_(&near, &far)?)
     }
 
     /// I₁, the modified Bessel function of the first kind of order 1. [torch.special.i1](https://pytorch.org/docs/stable/special.html#torch.special.i1)
     i1(x) {
-        let x = single_precision("i1", x)?;
         x.i1e()?.mul(x.abs()?.exp()?)
     }
 
     /// eˣ K₀. [torch.special.scaled_modified_bessel_k0](https://pytorch.org/docs/stable/special.html)
     k0e(x) {
-        let x = single_precision("k0e", x)?;
         let z = at_most(x, 2.0)?;
-        let near = series(&z.square()?.div(2.0)?.sub(1.0)?, K0)?.sub(z.div(2.0)?.log()?.mul(z.i0()?)?)?.mul(z.exp()?)?;
+        let near = fit!(K0).at(&z.square()?.div(2.0)?.sub(1.0)?)?.sub(z.div(2.0)?.log()?.mul(z.i0()?)?)?.mul(z.exp()?)?;
         let y = at_least(x, 2.0)?;
-        let far = series(&y.reciprocal()?.mul(4.0)?.sub(1.0)?, K0_FAR)?.div(y.sqrt()?)?;
+        let far = fit!(K0_FAR).at(&y.reciprocal()?.mul(4.0)?.sub(1.0)?)?.div(y.sqrt()?)?;
         positive(x, &x.le(2.0)?.where_(&near, &far)?, f64::INFINITY)
     }
 
     /// K₀, the modified Bessel function of the second kind of order 0. [torch.special.modified_bessel_k0](https://pytorch.org/docs/stable/special.html)
     k0(x) {
-        let x = single_precision("k0", x)?;
         x.k0e()?.mul(x.neg()?.exp()?)
     }
 
     /// eˣ K₁. [torch.special.scaled_modified_bessel_k1](https://pytorch.org/docs/stable/special.html)
     k1e(x) {
-        let x = single_precision("k1e", x)?;
         let z = at_most(x, 2.0)?;
         let singular = z.div(2.0)?.log()?.mul(z.i1()?)?;
-        let near = series(&z.square()?.div(2.0)?.sub(1.0)?, K1)?.div(&z)?.add(singular)?.mul(z.exp()?)?;
+        let near = fit!(K1).at(&z.square()?.div(2.0)?.sub(1.0)?)?.div(&z)?.add(singular)?.mul(z.exp()?)?;
         let y = at_least(x, 2.0)?;
-        let far = series(&y.reciprocal()?.mul(4.0)?.sub(1.0)?, K1_FAR)?.div(y.sqrt()?)?;
+        let far = fit!(K1_FAR).at(&y.reciprocal()?.mul(4.0)?.sub(1.0)?)?.div(y.sqrt()?)?;
         positive(x, &x.le(2.0)?.where_(&near, &far)?, f64::INFINITY)
     }
 
     /// K₁, the modified Bessel function of the second kind of order 1. [torch.special.modified_bessel_k1](https://pytorch.org/docs/stable/special.html)
     k1(x) {
-        let x = single_precision("k1", x)?;
         x.k1e()?.mul(x.neg()?.exp()?)
     }
 
@@ -125,14 +111,13 @@ functions! {
 
     /// Ai, the Airy function. [torch.special.airy_ai](https://pytorch.org/docs/stable/special.html)
     airy_ai(x) {
-        let x = single_precision("airy_ai", x)?;
-        let near = series(&at_most(&at_least(x, -3.0)?, 3.0)?.div(3.0)?, AIRY)?;
+        let near = fit!(AIRY).at(&at_most(&at_least(x, -3.0)?, 3.0)?.div(3.0)?)?;
         let y = at_least(&x.abs()?, 3.0)?;
         let (zeta, quarter) = (y.mul(y.sqrt()?)?.mul(2.0 / 3.0)?, y.sqrt()?.sqrt()?);
         let inverse = zeta.reciprocal()?.mul(ZETA_3)?;
-        let right = series(&inverse.mul(2.0)?.sub(1.0)?, AIRY_RIGHT)?.mul(zeta.neg()?.exp()?)?.div(&quarter)?;
+        let right = fit!(AIRY_RIGHT).at(&inverse.mul(2.0)?.sub(1.0)?)?.mul(zeta.neg()?.exp()?)?.div(&quarter)?;
         let (v, angle) = (inverse.square()?.mul(2.0)?.sub(1.0)?, zeta.add(FRAC_PI_4)?);
-        let wave = angle.sin()?.mul(series(&v, AIRY_F)?)?.sub(angle.cos()?.mul(series(&v, AIRY_G)?)?.div(&zeta)?)?;
+        let wave = angle.sin()?.mul(fit!(AIRY_F).at(&v)?)?.sub(angle.cos()?.mul(fit!(AIRY_G).at(&v)?)?.div(&zeta)?)?;
         let outside = x.gt(0.0)?.where_(&right, &wave.div(quarter.mul(PI.sqrt())?)?)?;
         with_nan(x, &x.abs()?.lt(3.0)?.where_(&near, &outside)?)
     }

@@ -21,6 +21,7 @@ mod custom;
 mod decompositions;
 mod deform;
 mod distance;
+mod double_coefficients;
 mod einsum;
 #[cfg(test)]
 pub(crate) mod examples;

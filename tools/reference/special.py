@@ -1,7 +1,8 @@
 """Coefficients of src/ops/special.rs: Chebyshev fits of special functions, as polynomials in a variable from -1 to 1.
 
 usage: python special.py      (needs: pip install mpmath)
-Prints for each table its name, its coefficients from the highest power down, and the largest relative error of the fit.
+Prints for each table its name, its coefficients from the highest power down, the largest relative error of the fit, and the Chebyshev coefficients of
+src/ops/double_coefficients.rs, from the lowest degree up.
 """
 from mpmath import mp, mpf, cos, pi, sqrt, exp, log, besselj, bessely, besseli, besselk, airyai, erfc, polyval, chebyt, matrix
 mp.dps = 40
@@ -24,11 +25,20 @@ def fit(f, degree):
             power[i] += cj * x
     return power[::-1]
 
+def chebyshev(f, scale, n=96):
+    nodes = [cos(pi * (k + mpf(1) / 2) / n) for k in range(n)]
+    values = [f(u) for u in nodes]
+    c = [2 / mpf(n) * sum(v * cos(j * pi * (k + mpf(1) / 2) / n) for k, v in enumerate(values)) for j in range(n)]
+    c[0] /= 2
+    while len(c) > 1 and sum(abs(x) for x in c[-2:]) < mpf("3e-17") * (scale or max(map(abs, values))):
+        c.pop()
+    return ", ".join(mp.nstr(x, 18, min_fixed=-4, max_fixed=6) for x in c)
+
 def table(name, f, degree, scale=None):
     p = fit(f, degree)
     worst = max(abs(polyval(p, u) - f(u)) / (scale or max(abs(f(u)), mpf("1e-30"))) for u in [mpf(i) / 97 for i in range(-97, 98)])
     digits = ", ".join(mp.nstr(x, 10, min_fixed=-4, max_fixed=6) for x in p)
-    print(f"/// {name}, to {mp.nstr(worst, 2)}.\n[{digits}]\n")
+    print(f"/// {name}, to {mp.nstr(worst, 2)}.\n[{digits}]\n{chebyshev(f, scale)}\n")
 
 on = lambda a, b: lambda u: (a + b) / mpf(2) + (b - a) / mpf(2) * u
 tiny = mpf("1e-30")
@@ -68,7 +78,7 @@ table("sqrt(x) exp(x) K1", mid(lambda x: sqrt(x) * exp(x) * besselk(1, x)), 10)
 def erfcx(u):
     u = min(u, mpf(1) - mpf("1e-9"))
     x = 2 * (1 + u) / (1 - u)
-    return (1 + 2 * x) * (exp(x * x) * erfc(x) if x < 100 else (1 - 1 / (2 * x * x) + 3 / (4 * x**4)) / (x * sqrt(pi)))
+    return (1 + 2 * x) * exp(x * x) * erfc(x)
 table("(1 + 2x) erfcx", erfcx, 15)
 # Airy: on -3 to 3 in x/3; beyond with zeta = 2/3 x^1.5.
 table("Ai", lambda u: airyai(3 * u), 18, mpf("0.1"))
