@@ -1,5 +1,6 @@
 //! Loss functions.
 
+use super::join::Padding;
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -280,7 +281,8 @@ impl Tensor {
         let kept = counts.unsqueeze(2)?.logical_and(own.logical_not()?.unsqueeze(1)?)?.logical_and(gaps.gt(0.0)?)?;
         let loss =
             kept.where_(&gaps, &Tensor::zeros((), x.dtype())?)?.sum([1, 2], false)?.div(Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?)?;
-        reduction.of(if flat { loss.reshape(())? } else { loss })
+        // Integers have a loss only where there is none to compute.
+        reduction.of(if flat { loss.reshape(())? } else { loss })?.cast(self.dtype())
     }
 
     /// The negative log likelihood −`x[target]`, times the weight of the target's class, reduced. `self` holds logarithms of probabilities with
@@ -320,16 +322,23 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Where an input has no step, or steps times labels exceed 2²⁰.
+    /// Where steps times labels exceed 2²⁰.
     #[track_caller]
     pub fn ctc_loss(&self, targets: &Tensor, input_lengths: &[i64], target_lengths: &[i64], options: &Ctc) -> Result<Tensor> {
-        let single = self.rank() == 2;
+        let (single, targets) = (self.rank() == 2, targets.cast(DType::I64)?);
         let log = if single { self.unsqueeze(1)? } else { self.clone() };
         let mut losses = Vec::new();
         let mut start = 0;
         for (i, (&steps, &length)) in input_lengths.iter().zip(target_lengths).enumerate() {
-            if steps < 1 || length < 0 || steps * length > 1 << 20 {
+            if steps < 0 || length < 0 || steps * length > 1 << 20 {
                 return Err(Error::argument(format!("CTC loss: {steps} steps are too few for {length} labels")));
+            }
+            if steps == 0 {
+                // No label is certain, and some are impossible.
+                let loss = if length == 0 { 0.0 } else { f64::INFINITY };
+                losses.push(Tensor::full((), loss, log.dtype())?);
+                start += length;
+                continue;
             }
             let labels = match targets.rank() {
                 2 => targets.select(0, i as i64)?.slice(0, ..length)?,
@@ -375,6 +384,12 @@ fn picked(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: LossR
     // The one target of a vector may be a vector too.
     let target = &if x.rank() == 1 { target.reshape(())? } else { target.clone() };
     let (index, counts) = target_weight(target, weight, ignored, x.dtype())?;
+    // Without classes every target is ignored.
+    let x = if x.dim(axis)?.fixed() == Some(0) {
+        &x.pad(&class_padding(x.rank() as i64 - 1 - axis), Padding::Constant(Scalar::Int(0)))?
+    } else {
+        x
+    };
     let chosen = x.gather(axis, &index.unsqueeze(axis)?)?.squeeze_axes(&[axis])?;
     // What is ignored counts nothing, also where it is not finite.
     let loss = target.eq(ignored)?.where_(&Tensor::zeros((), x.dtype())?, &chosen.mul(&counts)?.neg()?)?;
@@ -382,6 +397,11 @@ fn picked(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: LossR
         LossReduction::Mean => loss.sum(.., false)?.div(counts.sum(.., false)?),
         other => other.of(loss),
     }
+}
+
+/// One more class, on an axis with this many behind it.
+fn class_padding(behind: i64) -> Vec<i64> {
+    [vec![0; 2 * behind as usize], vec![0, 1]].concat()
 }
 
 fn alignment(log: &Tensor, labels: &Tensor, steps: i64, length: i64, blank: i64) -> Result<Tensor> {

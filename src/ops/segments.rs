@@ -85,6 +85,10 @@ impl Tensor {
 }
 
 pub(crate) fn scattered(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
+    // Nothing is scattered, whatever its shape.
+    if index.numel() == 0 {
+        return Ok(x.clone());
+    }
     let index = index.cast(DType::I64)?;
     if x.rank() == 0 {
         let one = |t: &Tensor| t.reshape([-1]);
@@ -104,6 +108,9 @@ pub(crate) fn scattered(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, 
 
 /// The reduction of the elements of `source` and, where `include` is true, of those of `x`, into the elements that the index names.
 fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: ReduceMode, include: bool) -> Result<Tensor> {
+    if index.numel() == 0 {
+        return Ok(x.clone());
+    }
     let fold = |x: &Tensor, source: &Tensor, reduction| scattered(x, axis, index, source, reduction);
     let start = |x: &Tensor, number: Scalar| -> Result<Tensor> {
         // Where anything is folded in and the tensor itself does not count, the fold starts from its neutral element.

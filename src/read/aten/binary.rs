@@ -24,6 +24,7 @@ pub(super) const ROWS: &[Row] = &[
     one("floor_divide(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.floor_divide(a.tensor("other")?)),
     one("remainder(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.remainder(a.tensor("other")?)),
     one("remainder(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.remainder(a.tensor("other")?)),
+    one("remainder(Scalar self, Tensor other) -> Tensor", |a| a.tensor("self")?.remainder(a.tensor("other")?)),
     one("fmod(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.fmod(a.tensor("other")?)),
     one("fmod(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.fmod(a.tensor("other")?)),
     one("pow(Tensor self, Tensor exponent) -> Tensor", |a| power(a.tensor("self")?, a.tensor("exponent")?)),
@@ -286,6 +287,10 @@ fn of_one_dtype(a: &Args) -> Result<[Tensor; 3]> {
 
 /// A square or a root is that, and not a power.
 fn power(x: Tensor, exponent: Tensor) -> Result<Tensor> {
+    // A scalar tensor may widen another.
+    if DType::result(&[(x.dtype(), x.strength()), (exponent.dtype(), exponent.strength())])? != x.dtype() {
+        return x.pow(exponent);
+    }
     match exponent.constant().filter(|array| array.rank() == 0).map(|array| array.item()) {
         Some(Ok(Scalar::Int(2))) if x.dtype() != DType::Bool => x.square(),
         Some(Ok(Scalar::Float(2.0))) if x.dtype().is_float() => x.square(),

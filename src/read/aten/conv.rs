@@ -148,6 +148,11 @@ fn by_kernel_size(a: &Args) -> Result<Tensor> {
     let kernel = a.dims("kernel_size")?;
     let shape: Vec<Dim> = [weight.dim(0)?, x.dim(-3)?].into_iter().chain(kernel).collect();
     let window = Window::symmetric(&a.counts("stride", 2)?, &a.counts("padding", 2)?, &[1; 2]);
+    // The weights are read one after the other: those that a smaller kernel leaves are the last.
+    let weight = match (shape.iter().cloned().product::<Dim>().fixed(), weight.shape().numel().fixed()) {
+        (Some(taken), Some(given)) if taken < given => weight.reshape([-1])?.slice(0, ..taken)?,
+        _ => weight,
+    };
     exact(&x, &weight.reshape(&shape)?, bias.as_ref(), |x, weight, bias| x.conv(weight, bias, window.clone(), 1))
 }
 

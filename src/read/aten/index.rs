@@ -118,7 +118,8 @@ fn circular(mut x: Tensor, mut widths: Vec<Dim>) -> Result<Tensor> {
     x.pad(&widths, Padding::Wrap)
 }
 
-/// The sum, mean or maximum of the rows of each bag; then the bag of each index, and the number of indices of each bag.
+/// The sum, mean or maximum of the rows of each bag; then the bag of each index, the number of indices of each bag, and the index of each maximum,
+/// as far as torch computes these.
 fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
     let (table, indices, mut offsets, mode) =
         (a.tensor("weight")?, a.tensor("indices")?.cast(DType::I64)?, a.tensor("offsets")?.cast(DType::I64)?, a.int("mode")?);
@@ -126,31 +127,54 @@ fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
         offsets = offsets.slice(0, ..-1)?;
     }
     let bags = offsets.dim(0)?;
-    let positions = Tensor::arange(0, &indices.dim(0)?, 1, DType::I64)?;
+    let count = indices.dim(0)?;
+    let positions = Tensor::arange(0, &count, 1, DType::I64)?;
     let bag = positions.unsqueeze(1)?.ge(offsets.unsqueeze(0)?)?.sum(1, false)?.sub(1)?;
     let kept = match padding {
         Some(padding) if padding < 0 => Some(indices.ne(&(table.dim(0)? + padding))?),
         Some(padding) => Some(indices.ne(padding)?),
         None => None,
     };
+    let shape = [bags.clone(), table.dim(1)?];
+    let none = |shape: &[Dim]| Tensor::zeros(shape, DType::I64);
+    if bags.fixed() == Some(0) {
+        let indices = none(if mode == 2 { &shape } else { &shape[..1] })?;
+        return Ok(vec![Tensor::zeros(&shape, table.dtype())?, bag, none(&shape[..1])?, indices]);
+    }
     let rows = table.index_select(0, &indices)?;
     let rows = a.opt_tensor("per_sample_weights")?.map_or(Ok(rows.clone()), |weights| rows.mul(weights.unsqueeze(1)?))?;
     let ones = Tensor::ones(indices.shape(), DType::I64)?;
     let counted = kept.as_ref().map_or(Ok(ones), |kept| kept.cast(DType::I64))?;
-    let sizes = Tensor::zeros(std::slice::from_ref(&bags), DType::I64)?.index_put(&[Some(&bag)], &counted, Reduction::Add)?;
-    let shape = [bags, table.dim(1)?];
+    let sizes = || none(&shape[..1])?.index_put(&[Some(&bag)], &counted, Reduction::Add);
     let dropped = |number: f64| kept.as_ref().map_or(Ok(rows.clone()), |kept| rows.masked_fill(&kept.logical_not()?.unsqueeze(1)?, number));
     let sum = || Tensor::zeros(&shape, table.dtype())?.index_put(&[Some(&bag)], &dropped(0.0)?, Reduction::Add);
-    let y = match mode {
-        0 => sum()?,
-        1 => sum()?.div(sizes.clamp(Some(Scalar::Int(1)), None)?.unsqueeze(1)?.cast(table.dtype())?)?,
-        2 => {
-            let least = Tensor::full(&shape, f64::NEG_INFINITY, table.dtype())?;
-            let most = least.index_put(&[Some(&bag)], &dropped(f64::NEG_INFINITY)?, Reduction::Max)?;
-            most.masked_fill(&sizes.eq(0)?.unsqueeze(1)?, 0.0)?
+    match mode {
+        0 => {
+            // The sums of narrow floats are taken without a list of the bags, unless an index is padding.
+            let is_listed = padding.is_some() || table.dtype() == DType::F64;
+            let sizes = none(&shape[..1])?;
+            Ok(vec![sum()?, if is_listed { bag } else { none(&[0.into()])? }, sizes.clone(), sizes])
         }
-        other => return Err(Error::argument(format!("embedding_bag: unknown mode {other}"))),
-    };
-    let nothing = Tensor::zeros([0], DType::I64)?;
-    Ok(vec![y, bag, sizes, nothing])
+        1 => {
+            let sizes = sizes()?;
+            let mean = sum()?.div(sizes.clamp(Some(Scalar::Int(1)), None)?.unsqueeze(1)?.cast(table.dtype())?)?;
+            Ok(vec![mean, bag, sizes.clone(), sizes])
+        }
+        2 => {
+            let sizes = sizes()?;
+            let least = Tensor::full(&shape, f64::NEG_INFINITY, table.dtype())?;
+            let values = dropped(f64::NEG_INFINITY)?;
+            let most = least.index_put(&[Some(&bag)], &values, Reduction::Max)?;
+            // The first of a bag's positions that holds the maximum.
+            let is_first = values.eq(most.index_select(0, &bag)?)?;
+            let is_first = kept.as_ref().map_or(Ok(is_first.clone()), |kept| is_first.logical_and(kept.unsqueeze(1)?))?;
+            let position = is_first.where_(&positions.unsqueeze(1)?, &Tensor::from_dim(&count))?;
+            let behind = Tensor::from_dim(&count).expand(&shape)?;
+            let first = behind.index_put(&[Some(&bag)], &position, Reduction::Min)?;
+            let padded = indices.pad(&[0, 1], Padding::Constant(Scalar::Int(0)))?;
+            let chosen = padded.index_select(0, &first.reshape([-1])?)?.reshape(&shape[..])?;
+            Ok(vec![most.masked_fill(&sizes.eq(0)?.unsqueeze(1)?, 0.0)?, bag, sizes, chosen])
+        }
+        other => Err(Error::argument(format!("embedding_bag: unknown mode {other}"))),
+    }
 }

@@ -111,7 +111,10 @@ pub(super) const ROWS: &[Row] = &[
         let (sequences, left) = (a.tensors("sequences")?, a.opt_str("padding_side")? == Some("left"));
         let longest = sequences.iter().try_fold(Dim::Fixed(0), |n, x| Ok::<_, Error>(n.max(x.dim(0)?)))?;
         let filler = Padding::Constant(Scalar::Float(a.float("padding_value")?));
+        let behind = sequences.first().map(|x| x.shape().iter().skip(1).cloned().collect::<Vec<Dim>>()).unwrap_or_default();
         let padded = |x: &Tensor| {
+            // Each is copied to where the first would stand.
+            let x = x.expand([vec![x.dim(0)?], behind.clone()].concat())?;
             let mut widths = vec![Dim::Fixed(0); 2 * x.rank()];
             let side = widths.len() - if left { 2 } else { 1 };
             widths[side] = &longest - &x.dim(0)?;

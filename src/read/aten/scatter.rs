@@ -81,7 +81,8 @@ pub(super) const ROWS: &[Row] = &[
             let both = size::broadcast(&crate::dim::Shape::new(vec![wide[i].clone()]), &crate::dim::Shape::new(vec![sizes[i].clone()]))?;
             (wide[i], sizes[i]) = (both[0].clone(), both[0].clone());
         }
-        x.expand(&wide)?.gather(axis as i64, &index.expand(&sizes)?)
+        // Unlike those of gather, indices beyond the axis begin again.
+        x.expand(&wide)?.gather(axis as i64, &index.expand(&sizes)?.remainder(&x.dim(axis as i64)?)?)
     }),
     one("masked_select(Tensor self, Tensor mask) -> Tensor", |a| a.tensor("self")?.masked_select(&a.tensor("mask")?)),
     one("masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor", |a| {
@@ -208,8 +209,8 @@ fn reduce(a: &Args) -> Result<ReduceMode> {
 
 fn segments(a: &Args) -> Result<Tensor> {
     let segments = match (a.opt_tensor("lengths")?, a.opt_tensor("offsets")?) {
+        (_, Some(offsets)) => Segments::Offsets(offsets),
         (Some(lengths), None) => Segments::Lengths(lengths),
-        (None, Some(offsets)) => Segments::Offsets(offsets),
         _ => return Err(Error::argument("segment_reduce needs either lengths or offsets")),
     };
     a.tensor("data")?.segment_reduce(reduce(a)?, &segments, a.int("axis")?, a.opt_float("initial")?)
