@@ -77,6 +77,7 @@ impl InputUse {
                     values[i - 1] as f64
                 })
             }
+            InputUse::Threshold => random.array(ty.dtype, shape, Random::uniform),
             InputUse::Scaled { mean, deviation } => random.array(ty.dtype, shape, |random| {
                 let x = mean + deviation * random.normal();
                 if ty.dtype.is_float() { x } else { x.round().clamp(BYTES.0 as f64, BYTES.1 as f64) }
@@ -104,6 +105,7 @@ impl InputUse {
                 }
             }
             InputUse::Sizes(used) => used.describe(),
+            InputUse::Threshold => "thresholds from 0 to 1".to_string(),
             InputUse::Mask => "ones, and zeros at the end of some rows".to_string(),
             InputUse::AdditiveMask => "zeros, and large negative values at the end of some rows".to_string(),
             InputUse::Scaled { mean, deviation } => {
@@ -328,6 +330,23 @@ mod tests {
         let ty = Type::new(DType::U8, Shape::fixed(&[1000]));
         let values = InputUse::Other.values(&mut Random::new(0), 0, &ty, &[1000], Sizes::Example).unwrap().to_f64s().unwrap();
         assert!(values.iter().any(|x| *x > 240.0) && values.iter().any(|x| *x < 15.0));
+    }
+
+    #[test]
+    fn the_thresholds_of_a_suppression_are_from_0_to_1() {
+        let mut builder = crate::onnx::GraphBuilder::new(19);
+        let types: [(DType, &[usize]); 4] = [(DType::F32, &[1, 5, 4]), (DType::F32, &[1, 1, 5]), (DType::I64, &[1]), (DType::F32, &[1])];
+        let inputs: Vec<_> = types.iter().map(|(dtype, shape)| builder.input("x", &Type::new(*dtype, Shape::fixed(shape)))).collect();
+        let chosen = builder.node("NonMaxSuppression", &inputs).write_one(Type::new(DType::I64, Shape::fixed(&[1, 3]))).unwrap();
+        let model = builder.finish("main", &inputs, &[("y".to_string(), chosen)]).unwrap();
+        let traced = Traced::from_model(model).unwrap();
+        let used = of(traced.graph()).remove(3);
+        assert_eq!(used, InputUse::Threshold);
+        let ty = Type::new(DType::F32, Shape::fixed(&[1]));
+        for seed in 0..20 {
+            let value = used.values(&mut Random::new(seed), seed as usize, &ty, &[1], Sizes::Example).unwrap().to_f64s().unwrap()[0];
+            assert!((0.0..=1.0).contains(&value), "{value}");
+        }
     }
 
     #[test]

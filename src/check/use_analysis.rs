@@ -22,6 +22,8 @@ pub(super) enum InputUse {
     },
     /// Sizes, as operands of a Reshape are.
     Sizes(SizeUse),
+    /// A threshold of overlaps or scores.
+    Threshold,
     /// Anything else.
     Other,
 }
@@ -176,6 +178,9 @@ pub(super) fn uses(graph: &Graph) -> Vec<InputUse> {
             *used = InputUse::Sizes(sizes);
         }
     }
+    for (used, _) in uses.iter_mut().zip(thresholds(graph)).filter(|(used, is_one)| *is_one && **used == InputUse::Other) {
+        *used = InputUse::Threshold;
+    }
     let masks = masks(graph);
     for ((used, mask), id) in uses.iter_mut().zip(masks).zip(graph.inputs()) {
         let is_named = graph.label(*id).to_lowercase().contains("mask");
@@ -196,6 +201,25 @@ pub(super) fn uses(graph: &Graph) -> Vec<InputUse> {
         }
     }
     uses
+}
+
+/// Which inputs are the thresholds of a suppression.
+fn thresholds(graph: &Graph) -> Vec<bool> {
+    let mut found = vec![false; graph.inputs().len()];
+    let mut known: HashMap<ValueId, usize> = graph.inputs().iter().enumerate().map(|(i, id)| (*id, i)).collect();
+    for node in graph.nodes() {
+        let operand = |i: usize| node.inputs.get(i).copied().flatten().and_then(|id| known.get(&id)).copied();
+        match node.op.name() {
+            "NonMaxSuppression" => [3, 4].into_iter().filter_map(operand).for_each(|input| found[input] = true),
+            name if MOVES.contains(&name) => {
+                if let Some(input) = operand(0) {
+                    known.extend(node.outputs.iter().map(|id| (*id, input)));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// `scale · x + offset` of an input x, and whether it was shifted and scaled by constants.
