@@ -28,6 +28,8 @@ pub(crate) enum AstExpr {
     List(Vec<AstExpr>),
     Tuple(Vec<AstExpr>),
     Dict(Vec<(AstExpr, AstExpr)>),
+    /// A named tuple as a type: its fields with theirs.
+    Fields(Vec<(Arc<str>, AstExpr)>),
     /// `-x`, `not x`, `~x`
     Unary(&'static str, Box<AstExpr>),
     /// `a + b`, `a < b`, `a and b`
@@ -98,6 +100,8 @@ pub(crate) struct Parameter {
 pub(crate) struct ClassDef {
     pub(crate) methods: Vec<Arc<FunctionDef>>,
     pub(crate) members: Vec<(Arc<str>, AstExpr)>,
+    /// The fields with their types, where it is a named tuple.
+    pub(crate) fields: Option<Vec<(Arc<str>, AstExpr)>>,
 }
 
 /// `torch.add` of an expression that is names and dots.

@@ -338,6 +338,7 @@ impl<'a> Interpreter<'a> {
                     entries.iter().map(|(key, value)| Ok((self.eval(key, locals, function)?, self.eval(value, locals, function)?)));
                 Value::Dict(Rc::new(std::cell::RefCell::new(entries.collect::<Result<_>>()?)))
             }
+            AstExpr::Fields(_) => return Err(Error::unsupported("a type is no value")),
             AstExpr::Attribute(base, name) => match dotted(expr).filter(|path| self.script.program.functions.contains_key(path)) {
                 Some(path) => Value::Function(path.into()),
                 None if let Some(member) = self.member(base, name) => self.eval(&member, &mut Locals::new(), function)?,

@@ -26,7 +26,7 @@ use crate::array::Array;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::module::{DynModule, Example, Outputs};
 use crate::tensor::Tensor;
-use ast::{ClassDef, FunctionDef};
+use ast::{AstExpr, ClassDef, FunctionDef};
 use objects::Objects;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -55,7 +55,42 @@ struct Program {
     functions: HashMap<String, Arc<FunctionDef>>,
 }
 
+/// How deep the types of parameters are looked into.
+const DEEPEST_TYPE: usize = 16;
+
 impl Program {
+    /// A type with its named tuples written out, as far as these do not hold themselves.
+    fn with_fields(&self, kind: &AstExpr, depth: usize) -> AstExpr {
+        let of = |kind: &AstExpr| self.with_fields(kind, depth + 1);
+        match kind {
+            _ if depth > DEEPEST_TYPE => kind.clone(),
+            AstExpr::Index(name, inner) => AstExpr::Index(name.clone(), Box::new(of(inner))),
+            AstExpr::Tuple(kinds) => AstExpr::Tuple(kinds.iter().map(of).collect()),
+            AstExpr::Attribute(..) => {
+                let fields = ast::dotted(kind).and_then(|path| self.classes.get(&path)?.fields.as_ref());
+                fields.map_or_else(
+                    || kind.clone(),
+                    |fields| AstExpr::Fields(fields.iter().map(|(name, kind)| (name.clone(), of(kind))).collect()),
+                )
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Writes the fields of named tuples into the types of what a class's `forward` takes.
+    fn resolve_inputs(&mut self, class: &str) -> Result<()> {
+        let mut forward = self.method(class, "forward")?;
+        let kinds =
+            forward.parameters.iter().map(|parameter| parameter.kind.as_ref().map(|kind| self.with_fields(kind, 0))).collect::<Vec<_>>();
+        if kinds.iter().zip(&forward.parameters).skip(1).any(|(kind, parameter)| *kind != parameter.kind) {
+            let resolved = Arc::make_mut(&mut forward);
+            resolved.parameters.iter_mut().zip(kinds).skip(1).for_each(|(parameter, kind)| parameter.kind = kind);
+            let methods = self.classes.get_mut(class).map(|class| &mut class.methods).into_iter().flatten();
+            methods.filter(|method| *method.name == *"forward").for_each(|method| *method = forward.clone());
+        }
+        Ok(())
+    }
+
     /// The method of a class.
     fn method(&self, class: &str, name: &str) -> Result<Arc<FunctionDef>> {
         let methods = &self.classes.get(class).ok_or_else(|| unknown(class))?.methods;
@@ -83,6 +118,7 @@ impl ScriptModule {
         let storages = Storages::new(archive, "data")?;
         let (objects, root) = Objects::read(&data, &storages).at("data.pkl")?;
         let constants = constants(archive)?;
+        program.resolve_inputs(objects.class(root))?;
         let forward = program.method(objects.class(root), "forward")?;
         let inputs = signature::input_names(&forward);
         let mut script = ScriptModule { version, program, objects, root, constants, example: None, inputs, missing: None };
@@ -307,6 +343,38 @@ mod tests {
             }
         }
         assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    }
+
+    #[test]
+    fn the_fields_of_a_named_tuple_are_inputs() {
+        let code = "class M(Module):\n  def forward(self: __torch__.M,\n    x: __torch__.P,\n    s: float) -> Tensor:\n    return torch.add(torch.mul((x)[0], s), ((x)[1])[1])\n\
+                    class Q(NamedTuple):\n  c : Tensor\n  d : Tensor\n\
+                    class P(NamedTuple):\n  first_a : Tensor\n  q : __torch__.Q\n";
+        let open = || {
+            let entries = [
+                Packed::stored("m/data.pkl", &pickled(b"c__torch__\nM\n)\x81}b")),
+                Packed::stored("m/code/__torch__.py", code.as_bytes()),
+                Packed::stored("m/constants.pkl", &pickled(b")")),
+                Packed::stored("m/version", b"10"),
+            ];
+            ScriptModule::open(&Archive::open(pack(&entries).into()).unwrap()).unwrap()
+        };
+        let number = |x: f32| Tensor::from(&[x]);
+        let example = |names: [&str; 3]| {
+            let values = [number(3.0), number(4.0), number(5.0)];
+            let example = names.iter().zip(values).fold(Example::new(), |example, (name, value)| example.input(name, &value));
+            example.input("s", &Tensor::from(Array::scalar(2.0f32)))
+        };
+        for names in [["x.first_a", "x.q.c", "x.q.d"], ["x_first_a", "x_q_c", "x_q_d"], ["x.0", "x.1.0", "x.1.1"]] {
+            let given = example(names);
+            let script = open().with_inputs(&given).unwrap();
+            let inputs: Vec<Tensor> = given.inputs().iter().map(|(_, tensor)| tensor.clone()).collect();
+            assert_eq!(script.forward(&inputs).unwrap()[0].to_vec::<f32>().unwrap(), [11.0], "{names:?}");
+        }
+        // In the order of the fields, where nothing is named.
+        let all = [number(3.0), number(4.0), number(5.0), Tensor::from(Array::scalar(2.0f32))];
+        assert_eq!(open().forward(&all).unwrap()[0].to_vec::<f32>().unwrap(), [11.0]);
+        assert!(open().with_inputs(&example(["x.first_a", "x.q.c", "x.q.e"])).is_err());
     }
 
     #[test]

@@ -121,13 +121,15 @@ impl Parser {
 
     fn class(&mut self) -> Result<(Arc<str>, ClassDef)> {
         let name = self.name()?;
+        let mut class = ClassDef::default();
         if self.take("(") {
             while !self.take(")") {
-                self.expression()?;
+                if self.expression()? == AstExpr::Name("NamedTuple".into()) {
+                    class.fields = Some(Vec::new());
+                }
                 self.take(",");
             }
         }
-        let mut class = ClassDef::default();
         self.expect(":")?;
         if !matches!(self.next(), Some(Token::Newline)) || !matches!(self.next(), Some(Token::Indent)) {
             return self.unexpected("a block");
@@ -141,6 +143,14 @@ impl Parser {
                 Some(Token::Newline) => self.at += 1,
                 None => return Ok((name, class)),
                 _ if self.is("def") => class.methods.push(Arc::new(self.function()?)),
+                _ if let Some(fields) = &mut class.fields => {
+                    let name = self.name()?;
+                    self.expect(":")?;
+                    fields.push((name, self.expression()?));
+                    if self.take("=") {
+                        self.expression()?;
+                    }
+                }
                 // Other attributes say nothing that the pickled object does not.
                 _ => {
                     if let StatementKind::Assign(AstExpr::Name(name), value) = self.statement()?.kind

@@ -8,26 +8,44 @@ use crate::read::aten::{self, value::Value};
 use crate::tensor::Tensor;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
+
+/// An input that the declared types list: its name, its type, and whether its parameter has a default.
+type Declared<'a> = (String, Option<&'a AstExpr>, bool);
+
+/// The parameters of a program, and instead of a named tuple its fields.
+fn declared(forward: &FunctionDef) -> Vec<Declared<'_>> {
+    fn add<'a>(name: String, kind: Option<&'a AstExpr>, has_default: bool, all: &mut Vec<Declared<'a>>) {
+        match kind {
+            Some(AstExpr::Fields(fields)) => {
+                fields.iter().for_each(|(field, kind)| add(format!("{name}.{field}"), Some(kind), has_default, all));
+            }
+            kind => all.push((name, kind, has_default)),
+        }
+    }
+    let mut all = Vec::new();
+    for parameter in forward.parameters.iter().skip(1) {
+        add(parameter.name.to_string(), parameter.kind.as_ref(), parameter.default.is_some(), &mut all);
+    }
+    all
+}
 
 /// The names of the inputs: the parameters, without those that have a default and take no tensors.
 pub(super) fn input_names(forward: &FunctionDef) -> Vec<String> {
-    let parameters = forward.parameters.iter().skip(1);
-    let named = parameters.filter(|parameter| parameter.default.is_none() || takes_tensors(parameter.kind.as_ref()));
-    named.map(|parameter| parameter.name.to_string()).collect()
+    let named = declared(forward).into_iter().filter(|(_, kind, has_default)| !has_default || takes_tensors(*kind));
+    named.map(|(name, ..)| name).collect()
 }
 
 /// The arguments of tensors that have a default.
 pub(super) fn optional(forward: &FunctionDef) -> Vec<String> {
-    let parameters = forward.parameters.iter().skip(1);
-    let optional = parameters.filter(|parameter| parameter.default.is_some() && takes_tensors(parameter.kind.as_ref()));
-    optional.map(|parameter| parameter.name.to_string()).collect()
+    let optional = declared(forward).into_iter().filter(|(_, kind, has_default)| *has_default && takes_tensors(*kind));
+    optional.map(|(name, ..)| name).collect()
 }
 
 /// The arguments whose members the types do not list: lists and dictionaries, and tuples with such in them.
 pub(super) fn open(forward: &FunctionDef) -> Vec<String> {
-    let parameters = forward.parameters.iter().skip(1);
-    let open = parameters.filter(|parameter| !matches!(source_of(parameter.kind.as_ref()), ValueSource::Tensor));
-    open.map(|parameter| parameter.name.to_string()).collect()
+    let open = declared(forward).into_iter().filter(|(_, kind, _)| !matches!(source_of(*kind), ValueSource::Tensor));
+    open.map(|(name, ..)| name).collect()
 }
 
 /// Whether a type consists of tensors alone.
@@ -35,6 +53,7 @@ fn takes_tensors(kind: Option<&AstExpr>) -> bool {
     match (source_of(kind), kind) {
         (ValueSource::List(kind) | ValueSource::Dict(kind), _) => takes_tensors(Some(kind)),
         (ValueSource::Tuple(kinds), _) => kinds.iter().all(|kind| takes_tensors(Some(kind))),
+        (ValueSource::Fields(fields), _) => fields.iter().all(|(_, kind)| takes_tensors(Some(kind))),
         (ValueSource::Tensor, None) => true,
         (ValueSource::Tensor, Some(AstExpr::Name(name))) => **name == *"Tensor",
         (ValueSource::Tensor, Some(AstExpr::Index(_, inner))) => is_optional(kind) && takes_tensors(Some(inner)),
@@ -44,8 +63,8 @@ fn takes_tensors(kind: Option<&AstExpr>) -> bool {
 
 /// The arguments and their types as TorchScript writes them: `int`, `List[Tensor]`.
 pub(super) fn types(forward: &FunctionDef) -> Vec<(String, String)> {
-    let text = |parameter: &Parameter| parameter.kind.as_ref().map_or_else(|| "Tensor".to_string(), type_text);
-    forward.parameters.iter().skip(1).map(|parameter| (parameter.name.to_string(), text(parameter))).collect()
+    let text = |kind: Option<&AstExpr>| kind.map_or_else(|| "Tensor".to_string(), type_text);
+    declared(forward).into_iter().map(|(name, kind, _)| (name, text(kind))).collect()
 }
 
 fn type_text(kind: &AstExpr) -> String {
@@ -53,6 +72,10 @@ fn type_text(kind: &AstExpr) -> String {
         AstExpr::Name(name) => name.to_string(),
         AstExpr::Index(name, inner) => format!("{}[{}]", type_text(name), type_text(inner)),
         AstExpr::Tuple(kinds) => kinds.iter().map(type_text).collect::<Vec<_>>().join(", "),
+        AstExpr::Fields(fields) => {
+            let field = |(name, kind): &(Arc<str>, AstExpr)| format!("{name}: {}", type_text(kind));
+            format!("NamedTuple[{}]", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
         AstExpr::Attribute(of, name) => format!("{}.{name}", type_text(of)),
         _ => "?".to_string(),
     }
@@ -142,8 +165,21 @@ fn path_below(kind: Option<&AstExpr>, text: &str) -> Option<Vec<String>> {
             let end = rest.find(['.', '_']).unwrap_or(rest.len());
             (&rest[..end], Some(kinds.get(rest[..end].parse::<usize>().ok()?)?), &rest[end..])
         }
+        ValueSource::Fields(fields) => {
+            // By its name, which may have underscores, or by its index.
+            let ends = |name: &str| rest.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '_']));
+            let named = fields.iter().filter(|(name, _)| ends(name)).max_by_key(|(name, _)| name.len());
+            match named {
+                Some((name, inner)) => (&**name, Some(inner), &rest[name.len()..]),
+                None => {
+                    let end = rest.find(['.', '_']).unwrap_or(rest.len());
+                    let (name, inner) = fields.get(rest[..end].parse::<usize>().ok()?)?;
+                    (&**name, Some(inner), &rest[end..])
+                }
+            }
+        }
     };
-    if !matches!(source_of(kind), ValueSource::Dict(_)) {
+    if matches!(source_of(kind), ValueSource::List(_) | ValueSource::Tuple(_)) {
         step.parse::<usize>().ok()?;
     }
     let below = path_below(inner, rest)?;
@@ -191,6 +227,10 @@ fn with_members(kind: Option<&AstExpr>, name: &str, mut leaves: Vec<(Vec<String>
             Ok(Value::list(members_of(&indices(count), &|_| Some(inner), name, leaves)?))
         }
         ValueSource::Tuple(kinds) => Ok(Value::tuple(members_of(&indices(kinds.len()), &|i| kinds.get(i), name, leaves)?)),
+        ValueSource::Fields(fields) => {
+            let names: Vec<String> = fields.iter().map(|(name, _)| name.to_string()).collect();
+            Ok(Value::tuple(members_of(&names, &|i| fields.get(i).map(|field| &field.1), name, leaves)?))
+        }
         ValueSource::Dict(inner) => {
             let mut keys: Vec<String> = Vec::new();
             for key in leaves.iter().filter_map(|(path, _)| path.first()) {
@@ -235,11 +275,16 @@ enum ValueSource<'a> {
     Tensor,
     List(&'a AstExpr),
     Tuple(&'a [AstExpr]),
+    /// A named tuple.
+    Fields(&'a [(Arc<str>, AstExpr)]),
     /// A dictionary with texts as keys, and the type of its values.
     Dict(&'a AstExpr),
 }
 
 fn source_of(kind: Option<&AstExpr>) -> ValueSource<'_> {
+    if let Some(AstExpr::Fields(fields)) = kind {
+        return ValueSource::Fields(fields);
+    }
     let Some(AstExpr::Index(name, inner)) = kind else { return ValueSource::Tensor };
     match &**name {
         AstExpr::Name(name) if &**name == "Optional" => source_of(Some(inner)),
@@ -262,6 +307,7 @@ fn width(kind: Option<&AstExpr>) -> Option<usize> {
         ValueSource::Tensor => Some(1),
         ValueSource::List(_) | ValueSource::Dict(_) => None,
         ValueSource::Tuple(kinds) => kinds.iter().map(|kind| width(Some(kind))).sum(),
+        ValueSource::Fields(fields) => fields.iter().map(|(_, kind)| width(Some(kind))).sum(),
     }
 }
 
@@ -295,6 +341,10 @@ fn assembled(kind: Option<&AstExpr>, count: usize, given: &mut dyn Iterator<Item
         ValueSource::Tuple(kinds) => {
             let shares = shares(kinds.iter().map(Some), count).unwrap_or_default();
             Value::tuple(kinds.iter().zip(shares).map(|(kind, share)| assembled(Some(kind), share, given)).collect())
+        }
+        ValueSource::Fields(fields) => {
+            let shares = shares(fields.iter().map(|field| Some(&field.1)), count).unwrap_or_default();
+            Value::tuple(fields.iter().zip(shares).map(|((_, kind), share)| assembled(Some(kind), share, given)).collect())
         }
     }
 }

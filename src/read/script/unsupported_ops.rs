@@ -119,7 +119,8 @@ fn expression(expr: &AstExpr, program: &Program, found: &mut dyn FnMut(String, u
             expression(&parts.1, program, found);
             expression(&parts.2, program, found);
         }
-        AstExpr::Name(_)
+        AstExpr::Fields(_)
+        | AstExpr::Name(_)
         | AstExpr::None
         | AstExpr::Bool(_)
         | AstExpr::Int(_)
