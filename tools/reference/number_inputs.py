@@ -16,11 +16,11 @@ DATA = pathlib.Path("tests/data")
 
 
 class Numbers(torch.nn.Module):
-    def forward(self, x: torch.Tensor, n: int, a: float, step: int):
+    def forward(self, x: torch.Tensor, n: int, a: float, step: int, scale: float = 1.0):
         whole, rest = divmod(7, step)
         low, high = divmod(a, -2.0)
         return (
-            torch.nn.functional.leaky_relu(torch.narrow(x, 0, n, 2), a),
+            torch.nn.functional.leaky_relu(torch.narrow(x, 0, n, 2), a) * scale,
             x[::step] + whole + rest,
             torch.tensor([low, high]),
         )

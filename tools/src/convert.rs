@@ -38,7 +38,7 @@ pub struct Convert {
     ///
     /// Needed where the model branches on a value that ONNX cannot express. A value that is given with -i is accepted without this option;
     /// one that nobody gave never is.
-    #[arg(long, value_name = "INPUT")]
+    #[arg(long, value_name = "INPUT", allow_hyphen_values = true)]
     specialize: Vec<String>,
     /// Write the file even if verification fails (exit code 6)
     #[arg(long, conflicts_with = "no_check")]

@@ -28,16 +28,16 @@ pub struct Edit {
     #[command(flatten)]
     convert: Convert,
     /// Give an input or output another name; repeated for several
-    #[arg(long, value_name = "OLD=NEW")]
+    #[arg(long, value_name = "OLD=NEW", allow_hyphen_values = true)]
     rename: Vec<String>,
     /// Name the size of an axis of an input, or fix it; repeated for several. Inputs have the names that the model gives them
-    #[arg(long, value_name = "INPUT:AXIS=NAME|SIZE")]
+    #[arg(long, value_name = "INPUT:AXIS=NAME|SIZE", allow_hyphen_values = true)]
     dim: Vec<String>,
     /// Extract the part that begins at this value, which becomes an input; repeated for several
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     from: Vec<String>,
     /// Extract the part that ends at this value, which becomes an output; repeated for several
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     to: Vec<String>,
     /// Compute in f16 where values fit; nodes whose values do not stay in f32. Inputs and outputs stay f32
     #[arg(long)]

@@ -17,13 +17,13 @@ pub struct Inputs {
     /// defaults to the model's, else f32. SOURCE is @x.npy, @x.npz (the array of the input's name, else the only one), @x.npz#key, @x.safetensors#key, @photo.png or @photo.jpg (resized, cropped and
     /// normalised for ImageNet, or as it says: @photo.png,resize=256,crop=224,mean=0.5,std=0.5,scale=255,layout=nchw,color=rgb), zeros, ones, arange, normal, uniform(a,b), int(a,b), a number (n=5, which a check keeps), or none (an optional input is left out). Members of lists and dictionaries are
     /// inputs of their own: xs.0, inputs.ids.
-    #[arg(short = 'i', long = "input", value_name = "SPEC")]
+    #[arg(short = 'i', long = "input", value_name = "SPEC", allow_hyphen_values = true)]
     specs: Vec<String>,
     /// Make an axis symbolic: INPUT:AXIS=NAME or INPUT:AXIS=NAME:MIN..MAX; repeated for several axes; or `all` of them, as far as the model allows
-    #[arg(long = "dynamic", value_name = "INPUT:AXIS=NAME[:MIN..MAX]")]
+    #[arg(long = "dynamic", value_name = "INPUT:AXIS=NAME[:MIN..MAX]", allow_hyphen_values = true)]
     dynamic: Vec<String>,
     /// Fix a symbolic size that the file declares: NAME=SIZE, or NAME for the size of the example; repeated for several
-    #[arg(long = "fixed", alias = "fix", value_name = "NAME=SIZE")]
+    #[arg(long = "fixed", alias = "fix", value_name = "NAME=SIZE", allow_hyphen_values = true)]
     fixed: Vec<String>,
     /// Axes with a size: input, axis, size.
     #[arg(skip)]

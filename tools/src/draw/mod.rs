@@ -47,7 +47,7 @@ pub struct Draw {
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
     /// Only what is near a node: its name, or that of a value or scope
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", allow_hyphen_values = true)]
     around: Option<String>,
     /// How many edges from the node of --around
     #[arg(long, value_name = "N", default_value_t = 2, requires = "around")]
@@ -62,7 +62,7 @@ pub struct Draw {
     #[arg(long, value_name = "FILE")]
     differences: Option<PathBuf>,
     /// A node, value or scope that stands out; repeated for several
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", allow_hyphen_values = true)]
     highlight: Vec<String>,
 }
 

@@ -36,7 +36,7 @@ fn forget_outputs(model: &mut Model) {
 
 #[test]
 fn any_name_of_the_model_can_be_given() {
-    for names in [["x:0", "x"], ["0", "1"], ["a.b", "a"], ["f32", "ones"], ["2,3", "x=1"]] {
+    for names in [["x:0", "x"], ["0", "1"], ["a.b", "a"], ["f32", "ones"], ["2,3", "x=1"], ["-x", "--y"], ["-i", "--fixed"]] {
         let folder = Folder::new();
         folder.save("m.onnx", two_inputs(names, DType::F32), |_| {});
         folder.write("in.npz", &[(names[0], ramp(&[2, 3])), (names[1], ramp(&[2, 3]))]);

@@ -37,6 +37,23 @@ fn a_program_of_scalars_gives_what_torch_gives() {
 }
 
 #[test]
+fn a_number_with_a_default_is_an_input_where_it_is_given() {
+    let folder = Folder::new();
+    let (model, inputs) = (data("numbers.pt"), given(&folder, "n=1", "step=2"));
+    let first = |name: &str| folder.outputs(name)[0].to_f64s().unwrap();
+    run(&folder, &["run", &model, "--backend", "eager", "--out", "default.npz"], &inputs).exits(0);
+    run(&folder, &["run", &model, "--backend", "eager", "--out", "scaled.npz", "-i", "scale=3.0"], &inputs).exits(0);
+    let scaled: Vec<f64> = first("default.npz").iter().map(|x| f64::from(3.0 * *x as f32)).collect();
+    assert_eq!(first("scaled.npz"), scaled);
+    // It is an input of the file then, and only then.
+    run(&folder, &["convert", &model, "-o", "default.onnx"], &inputs).exits(0);
+    run(&folder, &["run", "default.onnx", "-i", "scale=3.0"], &inputs).exits(2).says(&["no input `scale`"]);
+    run(&folder, &["convert", &model, "-o", "scaled.onnx", "-i", "scale=3.0"], &inputs).exits(0);
+    run(&folder, &["run", "scaled.onnx", "--out", "again.npz", "-i", "scale=1.0"], &inputs).exits(0);
+    assert_eq!(first("again.npz"), first("default.npz"));
+}
+
+#[test]
 fn an_index_out_of_range_is_an_error_with_its_input_and_range() {
     let folder = Folder::new();
     for n in ["n=4", "n=9", "n=-6", "n=-9"] {
