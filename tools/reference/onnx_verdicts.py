@@ -88,11 +88,13 @@ def has_nan_or_infinity(case):
     return any(array.dtype.kind == "f" and not np.isfinite(array.astype(np.float64)).all() for array in case.arrays())
 
 
-def divides_by_zero(case):
-    """Whether a scale, the second operand, is 0."""
-    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in case.model.graph.initializer} | case.feeds
-    scale = known.get(node(case).input[1])
-    return scale is not None and not scale.astype(np.float64).all()
+def divides_by_zero(position):
+    """Whether a scale, the operand at this position, is 0."""
+    def found(case):
+        known = {tensor.name: numpy_helper.to_array(tensor) for tensor in case.model.graph.initializer} | case.feeds
+        scale = known.get(node(case).input[position])
+        return scale is not None and not scale.astype(np.float64).all()
+    return found
 
 
 def of_integers(*operators):
@@ -151,6 +153,30 @@ def dilates_one_axis(case):
 def squares_overflow(case):
     arrays = [array for array in case.arrays() if array.dtype.kind in "iu"]
     return any(sum(int(n) ** 2 for n in array.ravel()) > np.iinfo(array.dtype).max for array in arrays)
+
+
+def is_cubic_at_border(case):
+    return attribute(case, "mode", "linear") in ("cubic", "bicubic") and attribute(case, "padding_mode", "zeros") == "border"
+
+
+def sums_overflow(case):
+    """Whether some sum of integers, in some order, leaves their type."""
+    arrays = [array for array in case.arrays() if array.dtype.kind in "iu"]
+    return any(sum(abs(int(n)) for n in array.ravel()) > np.iinfo(array.dtype).max for array in arrays)
+
+
+def between_two(case):
+    """Whether the nearest element is asked for of a position that is whole or half in singles and not in doubles."""
+    if attribute(case, "mode", "nearest") != "nearest":
+        return False
+    known = [array.ravel() for array in case.arrays() if array.dtype == np.float32 and array.ndim == 1]
+    halves = lambda x: x * 2 == np.round(x * 2)
+    for scale in {float(s) for array in known for s in array if s > 0}:
+        for i in range(64):
+            single, double = np.float32(i + 0.5) / np.float32(scale), (i + 0.5) / scale
+            if halves(single) != halves(double):
+                return True
+    return False
 
 
 def has_nan(case):
@@ -212,6 +238,7 @@ RIGHT = [
     ("Hardmax", before(13), "runtime", "before opset 13 the axes from `axis` on are one"),
     ("BatchNormalization", lambda case: case.has_empty(), "neither", "the statistics of nothing are undefined"),
     ("DynamicQuantizeLinear", is_zero, "runtime", "the scale of zeros would be 0; onnx.reference takes a range of 1, ONNX Runtime a scale of 1"),
+    ("GridSample", is_cubic_at_border, "runtime", "the neighbours of a point are moved inside, as in torch; onnx.reference moves the point"),
     ("GridSample", has_doubles, "runtime", "onnx.reference takes weights in single precision"),
     ("BatchNormalization", before(14), "runtime", "a momentum alone does not make it train"),
     ("Unsqueeze", before(13), "runtime", "axes are those of the result, in any order"),
@@ -238,11 +265,17 @@ RIGHT = [
     ("ReduceMean", lambda case: case.has_empty(), "neither", "the mean of nothing is undefined"),
     ("ReduceSumSquare", squares_overflow, "neither", "what an integer becomes that its type has not is not said"),
     ("MaxPool", lambda case: len(node(case).output) == 2, "runtime", "indices count over the whole tensor; onnx.reference's along one line"),
-    ("QuantizeLinear", divides_by_zero, "neither", "a division by a scale of 0 is undefined"),
+    ("QuantizeLinear", divides_by_zero(1), "neither", "a division by a scale of 0 is undefined"),
+    ("QLinearMatMul", divides_by_zero(6), "neither", "a division by a scale of 0 is undefined"),
+    ("QLinearConv", divides_by_zero(6), "neither", "a division by a scale of 0 is undefined"),
+    ("ReduceSum", sums_overflow, "neither", "what an integer becomes that its type has not is not said"),
+    ("PRelu", has_nan_or_infinity, "runtime", "a zero is not below zero; onnx.reference multiplies it by the slope"),
+    ("Upsample", lambda case: case.is_integer(), "neither", "how interpolated integers are rounded is not said"),
+    ("Resize", between_two, "neither", "a position between two elements, or on one, is rounded in singles by ONNX Runtime and torch, in doubles by onnx.reference"),
     ("Shrink", lambda case: case.is_integer(), "neither", "in which type integers are shifted is not said"),
     ("Shrink", shifts_large_integers, "neither", "integers are shifted as doubles by both, which hold them to 53 bits"),
     ("LogSoftmax", is_half, "runtime", "onnx.reference takes the logarithm of a softmax that has underflowed"),
-    ("LogSoftmax", has_nan, "reference", "ONNX Runtime's maximum of doubles skips NaN"),
+    ("LogSoftmax", has_nan_or_infinity, "reference", "infinity less the maximum is NaN, as its sum is; ONNX Runtime's maximum of doubles skips NaN"),
     ("ReduceLogSumExp", of_integers("ReduceLogSumExp"), "neither", "ONNX Runtime rounds every power to an integer; how is not said"),
     ("ReduceLogSumExp", has_nan, "reference", "ONNX Runtime gives a maximum that is infinite, also beside NaN"),
     ("ReduceL1", squares_overflow, "neither", "what an integer becomes that its type has not is not said"),

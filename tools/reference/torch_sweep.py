@@ -449,7 +449,7 @@ class Sweep:
 
     def paths(self, calls):
         self.count += 1
-        path = self.folder / f"{self.count}.pt"
+        path = self.folder / f"{self.options.part.replace('/', '_of_')}_{self.count}.pt"
         inputs = write(calls, path)
         return path, inputs, specs(inputs, path)
 
@@ -467,7 +467,7 @@ class Sweep:
     def without(self, calls, step, where, text, inputs):
         """Goes on with what is left when a batch failed: all but the call that the message names, or two halves."""
         if len(calls) == 1:
-            if "NOT_IMPLEMENTED" in text or "Could not find an implementation" in text or "data type is not supported with Scatter" in text:
+            if "NOT_IMPLEMENTED" in text or "Could not find an implementation" in text or "data type is not supported with Scatter" in text or "alpha attribute must be finite" in text:
                 return self.end(calls[0], where, "lacks", text)
             crash = "panick" in text or "E09" in text or "timeout" in text or not text
             return self.end(calls[0], where, "crash" if crash else "refused", text)
@@ -588,6 +588,16 @@ def came_nan(call, i, got, expected):
     return got.isnan()
 
 
+def came_infinite(call, i, got, expected):
+    return got.isinf()
+
+
+def of_the_largest(call, i, got, expected):
+    """Where the difference is rounding of the largest element."""
+    largest = first_float(call).double().abs().nan_to_num(0, 0, 0).max()
+    return (got.double() - expected.double()).abs() <= 4 * torch.finfo(torch.float32).eps * largest
+
+
 def one_is_nan(call, i, got, expected):
     return got.isnan() | expected.isnan()
 
@@ -648,6 +658,14 @@ def has_halves(call):
     return any(t.dtype == torch.float16 for t in call.tensors())
 
 
+def has_doubles(call):
+    return any(t.dtype == torch.float64 for t in call.tensors())
+
+
+def to_six_digits(call, i, got, expected):
+    return (got - expected).abs() <= 4e-6
+
+
 def in_another_order(call, i, got, expected):
     same = got.numel() and torch.equal(got.sort(-1).values, expected.sort(-1).values)
     return torch.full(expected.shape, bool(same) or i == 1)
@@ -698,6 +716,8 @@ RUNTIME_FAULTS = [
     ("cov|corrcoef", lambda call: any(t.numel() == 0 for t in call.tensors()), torch_is_nan, "a division by 0 is fused into MatMul, which refuses it"),
     ("pow", lambda call: not call.expected[0].is_floating_point(), beyond_double, "Pow of integers is computed in double and saturates"),
     ("upsample_(bi|tri)?linear.*", any_float(infinite), came_nan, "Resize multiplies infinities of other axes by 0"),
+    ("upsample_(bi|tri)?linear.*", any_float(infinite), came_infinite, "a position is rounded to one beside it, which has a share of its neighbour"),
+    ("grid_sampler.*", any_float(infinite), torch_is_nan, "the neighbours of a point outside are moved inside, and not the point: those of no weight are others"),
 ]
 
 #: Where torch gives no value, or one that depends on its vector instructions: likewise, with what torch does.
@@ -719,9 +739,13 @@ TORCH_FAULTS = [
     ("(instance|batch)_norm", any_float(infinite), torch_is_nan, "scale and shift are combined before they meet the values: infinities of both signs are added"),
     ("native_.*norm", any_float(infinite), torch_is_nan, "the mean is Welford's, NaN after an infinity"),
     ("repeat_interleave", lambda call: call.kwargs.get("output_size") not in (None, call.expected[0].shape[call.kwargs.get("dim") or 0]), any_element, "a wrong output_size is not looked at"),
+    ("upsample_((bi|tri)?linear|bicubic).*", any_float(infinite), one_is_nan, "whether an infinity beside a position is multiplied by 0 depends on how the position is rounded"),
+    ("upsample_bicubic.*", always, of_the_largest, "weights of both signs are singles, which large elements show"),
     ("upsample_((bi|tri)?linear|bicubic).*", keeps_a_size, torch_is_nan, "an axis that keeps its size is multiplied by 1 and by 0"),
     ("(var|std)_mean", any_float(infinite), of_mean, "the mean is Welford's, NaN after an infinity"),
     ("logspace", lambda call: not call.expected[0].is_floating_point(), beyond_integers, "a power that the dtype has not is cast"),
+    ("special_bessel_[jy].|special_airy_ai", has_doubles, to_six_digits, "the fits of singles serve doubles as well, right to six digits"),
+    ("special_airy_ai", any_float(torch.isinf), torch_is_nan, "infinity, whose value is 0, is multiplied"),
     ("special_zeta", always, large_exponent, "products of the exponent overflow where the power vanishes"),
     ("topk", lambda call: call.kwargs.get("sorted", True) is False or call.args[4:5] == [False], in_another_order, "what need not be sorted has any order"),
     ("triplet_margin_loss", lambda call: not any(t.is_floating_point() for t in list(call.tensors())[:2]), in_singles, "the distance of integers is a single, also beside one of doubles"),
