@@ -297,8 +297,21 @@ impl OnnxModule {
         self.run_nodes(&values, &mut scope, Some(&found))?;
         let outputs = self.declared_outputs.iter().flatten().map(|info| (OUTPUT, info));
         let declared = outputs.chain(self.declared_values.iter().flatten().map(|info| ("value", info)));
-        let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, &info, &scope.get(&info.name).ok()?, true));
+        let free = self.free_symbols(inputs);
+        let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, &info, &scope.get(&info.name).ok()?, Some(&free)));
         Ok(wrong.chain(self.wrong_types(&scope)).chain(found.wrong.take()).collect())
+    }
+
+    /// The symbols of these inputs for which the file does not declare a size.
+    fn free_symbols(&self, inputs: &[Tensor]) -> BTreeSet<Arc<str>> {
+        let of_input = |((_, declared), tensor): (&(String, Declared), &Tensor)| {
+            let dims = declared.shape()?.iter().zip(tensor.shape().iter());
+            Some(dims.filter(|(declared, _)| declared.is_symbolic()).flat_map(|(_, dim)| dim.expr().symbols()).collect::<Vec<_>>())
+        };
+        match self.form {
+            Some(_) => BTreeSet::new(),
+            None => self.inputs.iter().zip(inputs).filter_map(of_input).flatten().collect(),
+        }
     }
 
     /// The operands and results of nodes whose element types ONNX's schemas do not allow.
@@ -354,9 +367,9 @@ impl OnnxModule {
 /// How messages call an output of the graph.
 const OUTPUT: &str = "output";
 
-/// What is wrong about a declared type, given the value; `None` where it is true as far as it is known. Without `sizes` only types and ranks count, and
-/// not whether one number is a scalar or a vector: a body may see other sizes each time.
-fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value, sizes: bool) -> Option<Error> {
+/// What is wrong about a declared type, given the value; `None` where it is true as far as it is known. Without the symbols that the file leaves free,
+/// only types and ranks count, and not whether one number is a scalar or a vector: a body may see other sizes each time.
+fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value, free: Option<&BTreeSet<Arc<str>>>) -> Option<Error> {
     use crate::onnx::proto::{tensor_shape_proto::dimension, type_proto};
     let wrong = |declared: &str, actual: &str| {
         Some(Error::damaged(format!("declared as {declared}, but is {actual}")).at(format!("{what} {}", info.name)))
@@ -374,10 +387,13 @@ fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value, sizes: bo
     let declared_sizes = declared.shape.as_ref().map(|shape| &shape.dim);
     let fits = |(dim, actual): (&tensor_shape_proto::Dimension, &Dim)| match (&dim.value, actual.fixed()) {
         (Some(dimension::Value::DimValue(n)), Some(actual)) if *n >= 0 => *n == actual,
-        (Some(dimension::Value::DimValue(n)), None) if what == OUTPUT && *n >= 0 => !differs(actual, *n),
+        (Some(dimension::Value::DimValue(n)), None) if what == OUTPUT && *n >= 0 => {
+            let is_free = free.is_some_and(|free| actual.expr().symbols().iter().all(|symbol| free.contains(symbol)));
+            !(is_free && differs(actual, *n))
+        }
         _ => true,
     };
-    let same_shape = declared_sizes.is_none_or(|dims| match sizes {
+    let same_shape = declared_sizes.is_none_or(|dims| match free.is_some() {
         true => dims.len() == tensor.rank() && dims.iter().zip(tensor.shape().iter()).all(fits),
         false => dims.len() == tensor.rank() || dims.len().max(tensor.rank()) == 1,
     });

@@ -257,7 +257,9 @@ impl GraphRunner<'_> {
         GraphRunner { depth: self.depth + 1, is_scan: false, ..*self }.nodes(&graph.node, &mut scope)?;
         if let Some(found) = self.found {
             let declared = graph.input.iter().map(|info| ("input", info)).chain(graph.output.iter().map(|info| ("output", info)));
-            let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?, self.is_scan));
+            let none = std::collections::BTreeSet::new();
+            let wrong = declared
+                .filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?, self.is_scan.then_some(&none)));
             let mut found = found.wrong.borrow_mut();
             // A body runs more than once.
             for error in wrong.map(|error| error.at(format!("graph {}", graph.name))) {
