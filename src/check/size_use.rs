@@ -1,8 +1,8 @@
 //! Inputs whose elements are sizes or bounds: operands of Reshape, Split, Expand, Tile, ConstantOfShape, Resize, Slice and Range that a caller gives.
 
 use crate::array::Random;
-use crate::dim::{Dim, Expr, Shape, Sizes, is_value};
-use crate::graph::{Attribute, Condition, Graph, Node, ValueId};
+use crate::dim::{Constraint, Dim, Expr, Relation, Shape, Sizes, is_value};
+use crate::graph::{Attribute, Graph, Node, ValueId};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ pub(super) fn find(graph: &Graph) -> Vec<Option<SizeUse>> {
     let position = |id: &ValueId| graph.inputs().iter().position(|input| input == id);
     // The input that each symbol is an element of, and which.
     let mut symbols: HashMap<Arc<str>, (usize, usize)> = HashMap::new();
-    let declared = declared(graph);
+    let mut declared = declared(graph);
     let of_declared = |dim: &Dim| declared.get(dim.expr().as_symbol()?);
     for node in graph.nodes() {
         if let Some(symbol) = node.op.defines().and_then(|dim| dim.expr().as_symbol().cloned()) {
@@ -88,8 +88,13 @@ pub(super) fn find(graph: &Graph) -> Vec<Option<SizeUse>> {
         }
     }
     for (input, used) in uses.iter_mut().enumerate() {
-        let elements: Vec<_> = symbols.iter().filter(|(_, element)| element.0 == input).collect();
-        let said = elements.iter().filter_map(|(symbol, element)| Some((element.1, declared.get(*symbol)?.clone())));
+        let mut elements: Vec<(Arc<str>, usize)> =
+            symbols.iter().filter(|(_, element)| element.0 == input).map(|(symbol, element)| (symbol.clone(), element.1)).collect();
+        elements.sort_by_key(|element| element.1);
+        if used.is_none() {
+            complete(graph, &elements.iter().map(|element| element.0.clone()).collect::<Vec<_>>(), &mut declared);
+        }
+        let said = elements.iter().filter_map(|(symbol, index)| Some((*index, declared.get(symbol)?.clone())));
         let said: Vec<(usize, [Dim; 2])> = said.map(|(index, dim)| (index, [dim.clone(), dim])).collect();
         match used.as_mut().map(|used| &mut used.rule) {
             Some(SizeRule::Each(ranges)) => {
@@ -127,18 +132,46 @@ fn declared(graph: &Graph) -> HashMap<Arc<str>, Dim> {
             known.extend(found.map(|found| (symbol.clone(), found)));
         }
     }
-    let sizes =
-        graph.guards().iter().filter_map(|guard| if let Condition::Sizes(constraint) = &guard.condition { Some(constraint) } else { None });
-    for constraint in sizes {
+    for constraint in graph.size_constraints() {
+        let constraint = with_known(constraint, &known);
         let open = constraint.symbols().into_iter().filter(|symbol| !of_inputs.contains(symbol)).collect::<Vec<_>>();
         let [symbol] = open.as_slice() else { continue };
-        let found = constraint.solved_for(symbol).map(|expr| {
+        let factor = || (1..=FACTORS).find(|&n| holds_with(&constraint, symbol, n)).map(Expr::from);
+        let found = constraint.solved_for(symbol).or_else(factor).map(|expr| {
             let seen = expr.eval(&|name| example.get(name).copied());
             Dim::new(expr, seen)
         });
         known.extend(found.map(|found| (symbol.clone(), found)));
     }
     known
+}
+
+/// A constraint with what is known in place of its symbols.
+fn with_known(constraint: &Constraint, known: &HashMap<Arc<str>, Dim>) -> Constraint {
+    constraint.substitute(&|name| known.get(name).map(Dim::expr))
+}
+
+/// Completes what is known of these elements by a sum of several: of the widths of a padding all but one are 0.
+fn complete(graph: &Graph, elements: &[Arc<str>], known: &mut HashMap<Arc<str>, Dim>) {
+    for constraint in graph.size_constraints() {
+        let constraint = with_known(constraint, known);
+        let symbols = constraint.symbols();
+        let open: Vec<&Arc<str>> = elements.iter().filter(|symbol| symbols.contains(*symbol)).collect();
+        let Some((last, others)) = open.split_last() else { continue };
+        let zeros: HashMap<Arc<str>, Dim> = others.iter().map(|&other| (other.clone(), Dim::Fixed(0))).collect();
+        if let Some(expr) = with_known(&constraint, &zeros).solved_for(last).filter(|expr| !expr.depends_on_data()) {
+            known.extend(zeros);
+            known.insert((*last).clone(), Dim::new(expr, None));
+        }
+    }
+}
+
+/// Whether an equation is one of equal expressions where a symbol is this number.
+fn holds_with(constraint: &Constraint, symbol: &str, n: i64) -> bool {
+    match constraint.substitute(&|name| (*name == *symbol).then(|| Expr::from(n))) {
+        Constraint::Related(left, Relation::Equal, right) => left == right,
+        _ => false,
+    }
 }
 
 /// How many indices a slice with ends that are values leaves.
@@ -384,6 +417,15 @@ mod tests {
         let traced = record(&model, example.symbolic("y", 0, "n").unwrap().shapes_only()).unwrap();
         let used = find(traced.graph()).remove(2).unwrap();
         assert_eq!(used.values(&mut Random::new(0), 0, 2, Sizes::Example), [6, 4]);
+        // A sum of two widths that nothing else says.
+        let model = from_fn(|(x, y, widths): (Tensor, Tensor, Tensor)| {
+            let widths = widths.to_dims()?;
+            x.pad(&[widths[0].clone(), widths[1].clone()], crate::ops::Padding::Constant(0i64.into()))?.add(&y)
+        });
+        let example = Example::new().input("x", &zeros(&[3])).input("y", &zeros(&[5])).input("widths", &Tensor::from(&[1i64, 1]));
+        let traced = record(&model, example.symbolic("y", 0, "n").unwrap().shapes_only()).unwrap();
+        let used = find(traced.graph()).remove(2).unwrap();
+        assert_eq!(used.values(&mut Random::new(0), 0, 2, Sizes::Example), [0, 2]);
     }
 
     #[test]

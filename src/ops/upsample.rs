@@ -84,6 +84,9 @@ fn is_that_of(from: &Dim, to: &Dim, scale: f64) -> bool {
 /// One axis resampled as torch does it, at positions that a scale gives, or else the sizes.
 fn picked_by_scale(x: &Tensor, axis: usize, out: &Dim, scale: Option<f64>, rule: Rule) -> Result<Tensor> {
     let have = x.shape()[axis].clone();
+    if !x.dtype().is_float() && !matches!(rule.interpolation, Interpolation::Nearest(_)) {
+        return Err(DType::not_taken(x.dtype()));
+    }
     let (half, rounded) = match rule.interpolation {
         Interpolation::Nearest(rounding) => (rounding != Rounding::Floor, Interpolation::Nearest(Rounding::Floor)),
         other => (true, other),

@@ -757,7 +757,7 @@ TORCH_FAULTS = [
     (".*chebyshev_polynomial.*", always, large_order, "a multiple of an angle that has no digit left"),
     ("(instance|batch)_norm", any_float(infinite), torch_is_nan, "scale and shift are combined before they meet the values: infinities of both signs are added"),
     ("native_.*norm", any_float(infinite), torch_is_nan, "the mean is Welford's, NaN after an infinity"),
-    ("upsample_((bi|tri)?linear|bicubic).*", any_float(infinite), one_is_nan, "whether an infinity beside a position is multiplied by 0 depends on how the position is rounded"),
+    ("_?upsample_((bi|tri)?linear|bicubic).*", any_float(infinite), one_is_nan, "whether an infinity beside a position is multiplied by 0 depends on how the position is rounded"),
     ("upsample_bicubic.*", always, of_the_largest, "weights of both signs are singles, which large elements show"),
     ("upsample_((bi|tri)?linear|bicubic).*", keeps_a_size, torch_is_nan, "an axis that keeps its size is multiplied by 1 and by 0"),
     ("(var|std)_mean", any_float(infinite), of_mean, "the mean is Welford's, NaN after an infinity"),
