@@ -115,7 +115,7 @@ pub(super) fn find(graph: &Graph) -> Vec<Option<SizeUse>> {
 fn declared(graph: &Graph) -> HashMap<Arc<str>, Dim> {
     let shapes = || graph.inputs().iter().flat_map(|id| graph.value(*id).ty.shape.iter());
     let of_inputs: HashSet<Arc<str>> = shapes().flat_map(|dim| dim.expr().symbols()).collect();
-    let example: HashMap<Arc<str>, i64> = shapes().filter_map(|dim| Some((dim.expr().as_symbol()?.clone(), dim.example()?))).collect();
+    let example = example_sizes(graph);
     let is_known = |dim: &Dim| dim.expr().symbols().iter().all(|symbol| of_inputs.contains(symbol));
     let mut known = HashMap::new();
     for (id, declared) in graph.outputs().iter().zip(graph.declared_outputs()) {
@@ -146,6 +146,12 @@ fn declared(graph: &Graph) -> HashMap<Arc<str>, Dim> {
     known
 }
 
+/// The symbols that are sizes of inputs, in the example.
+fn example_sizes(graph: &Graph) -> HashMap<Arc<str>, i64> {
+    let dims = graph.inputs().iter().flat_map(|id| graph.value(*id).ty.shape.iter());
+    dims.filter_map(|dim| Some((dim.expr().as_symbol()?.clone(), dim.example()?))).collect()
+}
+
 /// A constraint with what is known in place of its symbols.
 fn with_known(constraint: &Constraint, known: &HashMap<Arc<str>, Dim>) -> Constraint {
     constraint.substitute(&|name| known.get(name).map(Dim::expr))
@@ -153,6 +159,7 @@ fn with_known(constraint: &Constraint, known: &HashMap<Arc<str>, Dim>) -> Constr
 
 /// Completes what is known of these elements by a sum of several: of the widths of a padding all but one are 0.
 fn complete(graph: &Graph, elements: &[Arc<str>], known: &mut HashMap<Arc<str>, Dim>) {
+    let example = example_sizes(graph);
     for constraint in graph.size_constraints() {
         let constraint = with_known(constraint, known);
         let symbols = constraint.symbols();
@@ -161,7 +168,8 @@ fn complete(graph: &Graph, elements: &[Arc<str>], known: &mut HashMap<Arc<str>, 
         let zeros: HashMap<Arc<str>, Dim> = others.iter().map(|&other| (other.clone(), Dim::Fixed(0))).collect();
         if let Some(expr) = with_known(&constraint, &zeros).solved_for(last).filter(|expr| !expr.depends_on_data()) {
             known.extend(zeros);
-            known.insert((*last).clone(), Dim::new(expr, None));
+            let seen = expr.eval(&|name| example.get(name).copied());
+            known.insert((*last).clone(), Dim::new(expr, seen));
         }
     }
 }
