@@ -54,6 +54,7 @@ mod ranges;
 mod rearrange;
 mod recurrent;
 mod reduce;
+mod resample;
 mod resize;
 mod roi;
 mod scan;

@@ -282,7 +282,7 @@ fn from_pixel_ends(x: &Tensor, dims: &[Dim], scales: Option<&[f32]>, rule: Rule)
         if have == *out && scales.is_none_or(|scales| scales[axis] == 1.0) {
             return Ok(x);
         }
-        super::upsample::picked(&x, axis, out, rule, |position| {
+        super::resample::picked(&x, axis, out, rule, |position| {
             let scale = match scales {
                 Some(scales) => Tensor::full((), scales[axis], position.dtype())?,
                 None => Tensor::from_dim(out).cast(position.dtype())?.div(Tensor::from_dim(&have).cast(position.dtype())?)?,

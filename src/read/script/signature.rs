@@ -11,11 +11,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// An input that the declared types list: its name, its type, and whether its parameter has a default.
-type Declared<'a> = (String, Option<&'a AstExpr>, bool);
+type DeclaredInput<'a> = (String, Option<&'a AstExpr>, bool);
 
 /// The parameters of a program, and instead of a named tuple its fields.
-fn declared(forward: &FunctionDef) -> Vec<Declared<'_>> {
-    fn add<'a>(name: String, kind: Option<&'a AstExpr>, has_default: bool, all: &mut Vec<Declared<'a>>) {
+fn declared(forward: &FunctionDef) -> Vec<DeclaredInput<'_>> {
+    fn add<'a>(name: String, kind: Option<&'a AstExpr>, has_default: bool, all: &mut Vec<DeclaredInput<'a>>) {
         match kind {
             Some(AstExpr::Fields(fields)) => {
                 fields.iter().for_each(|(field, kind)| add(format!("{name}.{field}"), Some(kind), has_default, all));
