@@ -386,7 +386,7 @@ fn picked(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: LossR
     let (index, counts) = target_weight(target, weight, ignored, x.dtype())?;
     // Without classes every target is ignored.
     let x = if x.dim(axis)?.fixed() == Some(0) {
-        &x.pad(&class_padding(x.rank() as i64 - 1 - axis), Padding::Constant(Scalar::Int(0)))?
+        &x.pad(class_padding(x.rank() as i64 - 1 - axis), Padding::Constant(Scalar::Int(0)))?
     } else {
         x
     };

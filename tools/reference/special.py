@@ -32,7 +32,7 @@ def chebyshev(f, scale, n=96):
     c[0] /= 2
     while len(c) > 1 and sum(abs(x) for x in c[-2:]) < mpf("3e-17") * (scale or max(map(abs, values))):
         c.pop()
-    return ", ".join(mp.nstr(x, 18, min_fixed=-4, max_fixed=6) for x in c)
+    return ", ".join(repr(float(x)) for x in c)
 
 def table(name, f, degree, scale=None):
     p = fit(f, degree)

@@ -171,7 +171,7 @@ fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
             let position = is_first.where_(&positions.unsqueeze(1)?, &Tensor::from_dim(&count))?;
             let behind = Tensor::from_dim(&count).expand(&shape)?;
             let first = behind.index_put(&[Some(&bag)], &position, Reduction::Min)?;
-            let padded = indices.pad(&[0, 1], Padding::Constant(Scalar::Int(0)))?;
+            let padded = indices.pad([0, 1], Padding::Constant(Scalar::Int(0)))?;
             let chosen = padded.index_select(0, &first.reshape([-1])?)?.reshape(&shape[..])?;
             Ok(vec![most.masked_fill(&sizes.eq(0)?.unsqueeze(1)?, 0.0)?, bag, sizes, chosen])
         }
