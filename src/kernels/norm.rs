@@ -32,9 +32,19 @@ pub fn log_softmax(x: &Array, axis: usize) -> Result<Array> {
     lanewise(x, axis, LogSoftMax)
 }
 
-/// What becomes of a lane, in place.
+/// What becomes of a lane.
 trait Lane: Sync {
-    fn write<T: Real>(&self, lane: &mut [T]);
+    /// Writes what becomes of the elements of `from`, or else of those that are there.
+    fn write<T: Real>(&self, from: Option<&[T]>, lane: &mut [T]);
+}
+
+/// `f` of each element of `from`, or else of those that are there. Both loops are there because a copy before takes as long as a function.
+#[inline(always)]
+fn each<T: Copy>(from: Option<&[T]>, lane: &mut [T], f: impl Fn(T) -> T) {
+    match from {
+        Some(from) => lane.iter_mut().zip(from).for_each(|(to, &x)| *to = f(x)),
+        None => lane.iter_mut().for_each(|x| *x = f(*x)),
+    }
 }
 
 fn lanewise(x: &Array, axis: usize, lane: impl Lane) -> Result<Array> {
@@ -43,10 +53,7 @@ fn lanewise(x: &Array, axis: usize, lane: impl Lane) -> Result<Array> {
         each_dtype!(x.dtype(), T: float => map_lanes(x, axis, length, |from: &[T], to: &mut [T]| {
             vectorised(
                 #[inline(always)]
-                || {
-                    to.copy_from_slice(from);
-                    lane.write(to);
-                },
+                || lane.write(Some(from), to),
             )
         }))
     })
@@ -56,17 +63,12 @@ struct SoftMax;
 
 impl Lane for SoftMax {
     #[inline(always)]
-    fn write<T: Real>(&self, lane: &mut [T]) {
-        let highest = extreme(lane, number::max).unwrap_or(T::ZERO);
-        for x in lane.iter_mut() {
-            *x = (*x - highest).exp();
-        }
-        let sum = total(lane, T::widen);
-        // A sum from 1 on, where it is one: its reciprocal is a normal number.
-        let factor = T::of(1.0 / sum);
-        for x in lane {
-            *x *= factor;
-        }
+    fn write<T: Real>(&self, from: Option<&[T]>, lane: &mut [T]) {
+        let highest = extreme(from.unwrap_or(lane), number::max).unwrap_or(T::ZERO);
+        each(from, lane, |x| (x - highest).exp());
+        // The sum is at least 1, if it is a number: its reciprocal is a normal one.
+        let factor = T::of(1.0 / total(lane, T::widen));
+        each(None, lane, |x| x * factor);
     }
 }
 
@@ -74,17 +76,18 @@ impl Lane for SoftMax {
 #[cfg(feature = "tract")]
 #[inline(always)]
 pub fn softmax_row(row: &mut [f32]) {
-    SoftMax.write(row);
+    SoftMax.write(None, row);
 }
 
 struct LogSoftMax;
 
 impl Lane for LogSoftMax {
     #[inline(always)]
-    fn write<T: Real>(&self, lane: &mut [T]) {
-        let highest = extreme(lane, number::max).unwrap_or(T::ZERO);
-        let log = T::narrow(total(lane, |x| (x - highest).exp().widen()).ln());
-        lane.iter_mut().for_each(|x| *x = *x - highest - log);
+    fn write<T: Real>(&self, from: Option<&[T]>, lane: &mut [T]) {
+        let x = from.unwrap_or(lane);
+        let highest = extreme(x, number::max).unwrap_or(T::ZERO);
+        let log = T::narrow(total(x, |x| (x - highest).exp().widen()).ln());
+        each(from, lane, |x| x - highest - log);
     }
 }
 
@@ -117,29 +120,29 @@ fn normalise_from(
             map_rows(x, length, |_, row: &[T], out: &mut [T]| {
                 vectorised(
                     #[inline(always)]
-                    || {
-                        out.copy_from_slice(row);
-                        normalise_row(out, &of, scale.as_deref(), bias.as_deref());
-                    },
+                    || normalise_row(Some(row), out, &of, scale.as_deref(), bias.as_deref()),
                 )
             })
         })
     })
 }
 
-/// One row in place, moved and scaled by what `of` makes of mean and variance, then by the parameters.
+/// A row of `from`, or else the one that is there, moved and scaled by what `of` makes of mean and variance, then by the parameters.
 #[inline(always)]
-fn normalise_row<T: Real>(row: &mut [T], of: impl Fn(f64, f64) -> (f64, f64), scale: Option<&[T]>, bias: Option<&[T]>) {
-    let (mean, variance) = variance(row);
+fn normalise_row<T: Real>(from: Option<&[T]>, row: &mut [T], of: impl Fn(f64, f64) -> (f64, f64), scale: Option<&[T]>, bias: Option<&[T]>) {
+    let (mean, variance) = variance(from.unwrap_or(row));
     let (shift, factor) = of(mean, variance);
     let (shift, factor) = (T::of(shift), T::of(factor));
+    if let (Some(from), Some(scale), Some(bias)) = (from, scale, bias) {
+        let operands = from.iter().zip(scale).zip(bias);
+        return row.iter_mut().zip(operands).for_each(|(to, ((&x, &scale), &bias))| *to = (x - shift) * factor * scale + bias);
+    }
+    each(from, row, |x| (x - shift) * factor);
     match (scale, bias) {
-        (Some(scale), Some(bias)) => {
-            row.iter_mut().zip(scale).zip(bias).for_each(|((x, &scale), &bias)| *x = (*x - shift) * factor * scale + bias);
-        }
-        (Some(scale), None) => row.iter_mut().zip(scale).for_each(|(x, &scale)| *x = (*x - shift) * factor * scale),
-        (None, Some(bias)) => row.iter_mut().zip(bias).for_each(|(x, &bias)| *x = (*x - shift) * factor + bias),
-        (None, None) => row.iter_mut().for_each(|x| *x = (*x - shift) * factor),
+        (Some(scale), Some(bias)) => row.iter_mut().zip(scale).zip(bias).for_each(|((x, &scale), &bias)| *x = *x * scale + bias),
+        (Some(scale), None) => row.iter_mut().zip(scale).for_each(|(x, &scale)| *x *= scale),
+        (None, Some(bias)) => row.iter_mut().zip(bias).for_each(|(x, &bias)| *x += bias),
+        (None, None) => {}
     }
 }
 
@@ -179,26 +182,21 @@ impl RowOperator {
             for (i, row) in (first..).zip(rows.chunks_exact_mut(length)) {
                 vectorised(
                     #[inline(always)]
-                    || {
-                        if let Some(x) = x {
-                            row.copy_from_slice(&x[i * length..][..length]);
-                        }
-                        self.write(row);
-                    },
+                    || self.write(x.map(|x| &x[i * length..][..length]), row),
                 );
             }
         });
     }
 
     #[inline(always)]
-    fn write(&self, row: &mut [f32]) {
+    fn write(&self, from: Option<&[f32]>, row: &mut [f32]) {
         match self {
             RowOperator::Norm(norm) => {
                 let of = |mean, variance: f64| (mean, 1.0 / (variance + norm.epsilon).sqrt());
-                normalise_row(row, of, Some(&norm.scale), norm.bias.as_deref());
+                normalise_row(from, row, of, Some(&norm.scale), norm.bias.as_deref());
             }
-            RowOperator::Softmax => SoftMax.write(row),
-            RowOperator::LogSoftmax => LogSoftMax.write(row),
+            RowOperator::Softmax => SoftMax.write(from, row),
+            RowOperator::LogSoftmax => LogSoftMax.write(from, row),
         }
     }
 }
