@@ -143,6 +143,10 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where inner sizes differ.
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
+        // Of truth values there is one only where there is nothing to add.
+        if self.dtype() == DType::Bool && other.dtype() == DType::Bool && (self.numel() == 0 || other.numel() == 0) {
+            return self.cast(DType::F32)?.matmul(&other.cast(DType::F32)?)?.cast(DType::Bool);
+        }
         if self.rank() == 1 && other.rank() == 1 {
             // tract has no product of two vectors, but it has one of a matrix and a vector.
             return apply_one(MatMul, &[&self.unsqueeze(0)?, other])?.squeeze_axes(&[0]);

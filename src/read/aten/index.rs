@@ -47,6 +47,10 @@ pub(super) const ROWS: &[Row] = &[
     // The rows at the indices, scaled down to the largest norm where they exceed it.
     one("embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor", |a| {
         let (table, index, most) = (a.tensor("self")?, a.tensor("indices")?.reshape([-1])?, a.float("max_norm")?);
+        // No row is looked at, whatever its dtype.
+        if index.numel() == 0 {
+            return Ok(table);
+        }
         let asked = Tensor::zeros([table.dim(0)?], DType::I64)?.index_put(
             &[Some(&index)],
             &Tensor::ones(index.shape(), DType::I64)?,

@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 use crate::tensor::{Tensor, size};
 
 pub(super) const ROWS: &[Row] = &[
-    one("matmul(Tensor self, Tensor other) -> Tensor", |a| product(&a.tensor("self")?, &a.tensor("other")?)),
-    one("mm(Tensor self, Tensor mat2) -> Tensor", |a| product(&a.tensor("self")?, &a.tensor("mat2")?)),
-    one("bmm(Tensor self, Tensor mat2) -> Tensor", |a| product(&a.tensor("self")?, &a.tensor("mat2")?)),
-    one("mv(Tensor self, Tensor vec) -> Tensor", |a| product(&a.tensor("self")?, &a.tensor("vec")?)),
+    one("matmul(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.matmul(&a.tensor("other")?)),
+    one("mm(Tensor self, Tensor mat2) -> Tensor", |a| a.tensor("self")?.matmul(&a.tensor("mat2")?)),
+    one("bmm(Tensor self, Tensor mat2) -> Tensor", |a| a.tensor("self")?.matmul(&a.tensor("mat2")?)),
+    one("mv(Tensor self, Tensor vec) -> Tensor", |a| a.tensor("self")?.matmul(&a.tensor("vec")?)),
     one("dot(Tensor self, Tensor tensor) -> Tensor", |a| total(&a.tensor("self")?.mul(a.tensor("tensor")?)?, None)),
     one("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", |a| {
         a.tensor("input")?.linear(&a.tensor("weight")?, a.opt_tensor("bias")?.as_ref())
@@ -20,15 +20,15 @@ pub(super) const ROWS: &[Row] = &[
     one("addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
         let x = a.tensor("self")?;
         if a.varies("beta")? || a.varies("alpha")? || !x.dtype().is_float() {
-            return combined(a, &x, product(&a.tensor("mat1")?, &a.tensor("mat2")?)?);
+            return combined(a, &x, a.tensor("mat1")?.matmul(&a.tensor("mat2")?)?);
         }
         x.addmm(&a.tensor("mat1")?, &a.tensor("mat2")?, a.float("beta")?, a.float("alpha")?)
     }),
     one("baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        combined(a, &a.tensor("self")?, product(&a.tensor("batch1")?, &a.tensor("batch2")?)?)
+        combined(a, &a.tensor("self")?, a.tensor("batch1")?.matmul(&a.tensor("batch2")?)?)
     }),
     one("addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        combined(a, &a.tensor("self")?, product(&a.tensor("batch1")?, &a.tensor("batch2")?)?.sum(0, false)?)
+        combined(a, &a.tensor("self")?, a.tensor("batch1")?.matmul(&a.tensor("batch2")?)?.sum(0, false)?)
     }),
     one("addmv(Tensor self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
         combined(a, &a.tensor("self")?, a.tensor("mat")?.matmul(&a.tensor("vec")?)?)
@@ -105,7 +105,7 @@ pub(super) const ROWS: &[Row] = &[
         },
     ),
     one("_addmm_activation(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1, bool use_gelu=False) -> Tensor", |a| {
-        let y = combined(a, &a.tensor("self")?, product(&a.tensor("mat1")?, &a.tensor("mat2")?)?)?;
+        let y = combined(a, &a.tensor("self")?, a.tensor("mat1")?.matmul(&a.tensor("mat2")?)?)?;
         if a.flag("use_gelu")? { y.gelu(false) } else { y.relu() }
     }),
     // (batch, steps, 3 · heads · width) to queries, keys and values of (batch, heads, steps, width), the queries scaled.
@@ -181,17 +181,6 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor("input")?.grouped_matmul(&a.tensor("weight")?, &a.tensor("offs")?)
     }),
 ];
-
-/// The product of matrices; of truth values torch has one only where it has no element.
-fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if a.dtype() == DType::Bool && b.dtype() == DType::Bool && (a.numel() == 0 || b.numel() == 0) {
-        let none = a.cast(DType::F32)?.matmul(&b.cast(DType::F32)?)?;
-        if none.numel() == 0 {
-            return none.cast(DType::Bool);
-        }
-    }
-    a.matmul(b)
-}
 
 /// The sum that a product of vectors is: of integers in their own dtype.
 fn total(x: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
