@@ -5,13 +5,16 @@ use crate::error::{Error, Result, ResultExt};
 use crate::work::Work;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::NamedTempFile;
 
 /// What the names of temporary files begin and end with.
 const MARKS: (&str, &str) = (".ontrace-", ".part");
+
+/// What is written at once, in bytes: it is in the cache for each of those that read it, and long enough for a thread to hash it while another writes it.
+pub(super) const BLOCK: usize = 1 << 20;
 
 /// The most folders that are remembered as cleaned of what ended processes left.
 const CLEANED: usize = 1 << 10;
@@ -29,6 +32,8 @@ pub struct AtomicFile {
     file: BufWriter<Temporary>,
     hash: blake3::Hasher,
     written: u64,
+    /// Whether the last block was left out because it was zeros: the file is then shorter than what was written.
+    ends_in_hole: bool,
 }
 
 enum Temporary {
@@ -93,7 +98,7 @@ impl AtomicFile {
         if let Ok(metadata) = fs::metadata(target) {
             let _ = temporary.file().set_permissions(metadata.permissions());
         }
-        Ok(AtomicFile { file: BufWriter::with_capacity(1 << 18, temporary), hash: blake3::Hasher::new(), written: 0 })
+        Ok(AtomicFile { file: BufWriter::with_capacity(1 << 18, temporary), hash: blake3::Hasher::new(), written: 0, ends_in_hole: false })
     }
 
     /// Writes a whole file: [`AtomicFile::beside`], the bytes, [`AtomicFile::sync`] and [`AtomicFile::commit`].
@@ -123,7 +128,7 @@ impl AtomicFile {
     /// # Errors
     /// Those of the operating system.
     pub fn sync(&mut self) -> io::Result<()> {
-        self.file.flush()?;
+        self.flush()?;
         self.file.get_ref().file().sync_all()
     }
 
@@ -132,7 +137,7 @@ impl AtomicFile {
     /// # Errors
     /// Those of the operating system.
     pub fn commit(mut self, target: &Path) -> io::Result<()> {
-        self.file.flush()?;
+        self.flush()?;
         let folder = folder(target);
         match self.file.get_mut() {
             Temporary::Named(_) => self.rename(target)?,
@@ -224,16 +229,44 @@ fn remove_stale(folder: &Path) {
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.written += written as u64;
-        Work::BytesWritten.add(written as u64);
-        Ok(written)
+        let bytes = &bytes[..bytes.len().min(BLOCK)];
+        let (file, hash) = (&mut self.file, &mut self.hash);
+        let is_hole = bytes.len() == BLOCK && is_zeros(bytes);
+        let mut write = || match is_hole {
+            true => skip(file, bytes.len()),
+            false => file.write_all(bytes),
+        };
+        if bytes.len() == BLOCK {
+            let (written, _) = rayon::join(write, || hash.update(bytes).count());
+            written?;
+        } else {
+            write()?;
+            hash.update(bytes);
+        }
+        self.ends_in_hole = is_hole || self.ends_in_hole && bytes.is_empty();
+        self.written += bytes.len() as u64;
+        Work::BytesWritten.add(bytes.len() as u64);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file.flush()?;
+        if self.ends_in_hole {
+            self.file.get_ref().file().set_len(self.written)?;
+        }
+        Ok(())
     }
+}
+
+fn is_zeros(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; 256] = [0; 256];
+    bytes.chunks(ZEROS.len()).all(|part| *part == ZEROS[..part.len()])
+}
+
+/// Leaves a part of the file out, which reads as zeros and takes no room on the disk: as `cp` does with what its source leaves out.
+fn skip(file: &mut BufWriter<Temporary>, length: usize) -> io::Result<()> {
+    file.flush()?;
+    file.get_ref().file().seek(SeekFrom::Current(length as i64)).map(drop)
 }
 
 /// Whether a file may stand at this path: nothing or a regular file does now. A link is refused, because replacing it would
@@ -305,6 +338,23 @@ mod tests {
         file.commit(&target).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"abc");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn blocks_of_zeros_read_as_zeros_also_at_the_end_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ones, zeros) = (vec![1u8; BLOCK + 10], vec![0u8; 3 * BLOCK + 5]);
+        for parts in [&[&ones[..], &zeros, &ones][..], &[&zeros, &ones], &[&ones, &zeros[..2 * BLOCK]], &[&zeros[..BLOCK], b"", b"x"]] {
+            let target = folder.path().join("x");
+            let mut file = AtomicFile::beside(&target).unwrap();
+            parts.iter().for_each(|part| file.write_all(part).unwrap());
+            file.sync().unwrap();
+            let hash = file.blake3();
+            file.commit(&target).unwrap();
+            let written = fs::read(&target).unwrap();
+            assert!(written == parts.concat(), "{} bytes", written.len());
+            assert_eq!(hash, super::super::blake3(&written));
+        }
     }
 
     #[test]

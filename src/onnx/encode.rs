@@ -1,5 +1,6 @@
 //! Protobuf encoding of a model as a stream: lengths are computed first, then everything is written once, weights directly from their storage.
 
+use super::atomic_file::BLOCK;
 use super::external::Location;
 use super::hash::{DIGITS, WEIGHTS_HASH_KEY, WeightsHash};
 use super::proto::tensor_proto::DataLocation;
@@ -76,7 +77,8 @@ struct Tee<'a, W>(&'a mut W, &'a mut WeightsHash);
 
 impl<W: Write> Write for Tee<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.0.write(bytes)?;
+        // A block at a time, which is in the cache.
+        let written = self.0.write(&bytes[..bytes.len().min(BLOCK)])?;
         self.1.write_all(&bytes[..written])?;
         Ok(written)
     }

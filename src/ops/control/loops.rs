@@ -1,6 +1,6 @@
 //! A computation repeated on its own results.
 
-use super::{LONGEST, Outside, Replay, around, gathered, present, recorded, stacked, tensors, truth, types, varies};
+use super::{IterationCount, Outside, Replay, around, gathered, present, recorded, stacked, tensors, truth, types, varies};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
@@ -74,11 +74,13 @@ impl Operator for Loop {
         let limit = inputs.opt(0).map(|limit| limit.reshape(&[])?.item()).transpose()?.map(|n| n.to_i64());
         let mut on = inputs.opt(1).map_or(Ok(true), truth)?;
         let mut lists = vec![Vec::new(); self.items.len()];
+        if !self.asks && on {
+            IterationCount::compare(limit.unwrap_or(i64::MAX))?;
+        }
         let mut iteration = 0;
+        let mut iterations = IterationCount::start();
         while on && limit.is_none_or(|limit| iteration < limit) {
-            if iteration >= LONGEST {
-                return Err(Error::too_big(format!("a loop of more than {LONGEST} iterations")));
-            }
+            iterations.count()?;
             arguments[0] = Array::scalar(iteration);
             let mut outputs = self.body.replay_within(&arguments, &sizes)?.into_iter();
             if self.asks {
@@ -204,10 +206,9 @@ fn followed(
     let mut on = condition.map(Tensor::item).transpose()?.is_none_or(|on| on.to_f64() != 0.0);
     let mut state = state.to_vec();
     let mut iterations = Vec::new();
+    let mut count = IterationCount::start();
     while on && limit.is_none_or(|limit| (iterations.len() as i64) < limit) {
-        if iterations.len() as i64 >= LONGEST {
-            return Err(Error::too_big(format!("a loop of more than {LONGEST} iterations")));
-        }
+        count.count()?;
         let iteration = body(&Tensor::from(Array::scalar(iterations.len() as i64)), &state)?;
         on = match &iteration.on {
             Some(on) if varies(on) => return Ok(None),

@@ -1,12 +1,14 @@
 //! Branches and loops whose course depends on data: both branches, or the body, are traced once as graphs of their own.
 
 mod cond;
+mod iteration_count;
 mod loops;
 mod scan;
 
 pub(super) use cond::If;
 pub use cond::cond;
 pub(crate) use cond::cond_by_sizes;
+pub(crate) use iteration_count::IterationCount;
 pub(super) use loops::Loop;
 pub(crate) use loops::{Iteration, repeat};
 pub use loops::{fori_loop, while_loop};
@@ -23,9 +25,6 @@ use crate::tensor::{Recorder, Tensor, fresh_symbol, visible};
 use std::collections::BTreeSet;
 use std::panic::Location;
 use std::sync::Arc;
-
-/// The largest number of iterations of a loop: a program that is read is not trusted to end.
-const LONGEST: i64 = 1 << 24;
 
 /// How many iterations of known number are written out where a file has them.
 pub(crate) const FEW: i64 = 16;

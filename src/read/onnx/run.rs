@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Inputs;
 use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
-use crate::ops::{self, Iteration, OpRegistry};
+use crate::ops::{self, Iteration, IterationCount, OpRegistry};
 use crate::tensor::{Tensor, is_tracing, location, superseded};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -19,8 +19,6 @@ use std::sync::Arc;
 
 /// How deeply graphs and functions may nest.
 const DEEPEST: usize = 64;
-/// The most iterations of a loop whose conditions are known.
-const MAX_ITERATIONS: i64 = 1 << 20;
 
 /// The parameters of a model by name: a tensor of one is made where it is used.
 pub(super) type Parameters = HashMap<Arc<str>, Arc<Array>>;
@@ -422,14 +420,16 @@ impl GraphRunner<'_> {
             return Ok(done);
         }
         let mut condition = start.cloned().unwrap_or_else(yes).reshape(())?;
+        if keeps_its_condition(body) && condition.item()?.to_f64() != 0.0 {
+            IterationCount::compare(most)?;
+        }
         let (mut now, mut collected) = (state.clone(), vec![Vec::new(); lists]);
+        let mut count = IterationCount::start();
         for i in 0..most {
             if condition.item()?.to_f64() == 0.0 {
                 break;
             }
-            if i >= MAX_ITERATIONS {
-                return Err(Error::too_big(format!("a loop of more than {MAX_ITERATIONS} iterations")));
-            }
+            count.count()?;
             let (on, next, items) = iterate(&Tensor::from(crate::Array::scalar(i)), condition, &now)?;
             if on.varies() {
                 // The iterations so far were known; whether there are more is not.
@@ -536,6 +536,16 @@ fn filled_in(nodes: &mut [NodeProto], given: &[&AttributeProto], absent: &[&str]
             found.is_some()
         });
     }
+}
+
+/// Whether the body of a loop gives the condition that it gets, perhaps by an Identity: the number of iterations alone then ends the loop.
+fn keeps_its_condition(body: &GraphProto) -> bool {
+    let (Some(given), Some(result)) = (body.input.get(1), body.output.first()) else { return false };
+    let source = |name: &str| {
+        let node = body.node.iter().find(|node| node.output.first().is_some_and(|output| output == name));
+        node.filter(|node| node.op_type == "Identity" && matches!(node.domain.as_str(), "" | "ai.onnx"))?.input.first()
+    };
+    result.name == given.name || source(&result.name).is_some_and(|name| *name == given.name)
 }
 
 /// An axis moved to another position.
