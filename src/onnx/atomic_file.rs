@@ -423,7 +423,12 @@ mod tests {
         let of = |bytes: &[u8]| {
             let temporary = named(folder.path()).unwrap();
             locked(&NAMED).insert(temporary.path().to_path_buf());
-            let mut file = AtomicFile { file: BufWriter::new(Temporary::Named(temporary)), hash: blake3::Hasher::new(), written: 0 };
+            let mut file = AtomicFile {
+                file: BufWriter::new(Temporary::Named(temporary)),
+                hash: blake3::Hasher::new(),
+                written: 0,
+                ends_in_hole: false,
+            };
             file.write_all(bytes).unwrap();
             file
         };
