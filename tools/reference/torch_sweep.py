@@ -643,9 +643,13 @@ def half_steps(call, i, got, expected):
     return (got.double() - expected.double()).abs() <= largest * 2.0**-5
 
 
+def order_of_distance(call):
+    return call.args[2] if len(call.args) > 2 else call.kwargs.get("p", 2.0)
+
+
 def tiny_order(call, i, got, expected):
     log = lambda t: t.double().log().clamp(max=math.log(torch.finfo(t.dtype).max))
-    return (log(got) - log(expected)).abs() <= 64 * torch.finfo(expected.dtype).eps / call.args[2]
+    return (log(got) - log(expected)).abs() <= 64 * torch.finfo(expected.dtype).eps / order_of_distance(call)
 
 
 def below_zero(call, i, got, expected):
@@ -751,7 +755,7 @@ TORCH_FAULTS = [
     ("grid_sampler.*", has_halves, half_steps, "every step is rounded to half precision"),
     ("histogram", lambda call: first_float(call).unique().numel() == 1, of_counts, "the value is the edge in the middle, whose last digit depends on how many are computed together"),
     ("histogram", lambda call: call.overload == "bins_tensor" and not bool((call.args[1].diff() > 0).all()), of_counts, "edges that do not increase are searched as if they did"),
-    ("cdist|_cdist_forward", lambda call: 0 < call.args[2] < 1e-3, tiny_order, "the powers of a tiny order lose their digits"),
+    ("cdist|_cdist_forward", lambda call: 0 < order_of_distance(call) < 1e-3, tiny_order, "the powers of a tiny order lose their digits"),
     ("conv.*|thnn_conv.*|_convolution.*", pads_an_infinite_kernel, one_is_nan, "whether padding is multiplied by the kernel depends on the implementation"),
     ("max_pool.*with_indices", always, index_of_nothing, "a window with padding alone, or -inf, has an index that depends on the implementation"),
     ("multi(label)?_margin_loss", lambda call: any(t.numel() == 0 for t in call.tensors()), scalar, "the mean of nothing is memory that nobody wrote"),
