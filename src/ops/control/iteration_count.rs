@@ -3,38 +3,41 @@
 use crate::error::{Error, Result};
 use std::cell::Cell;
 
-/// The largest number of iterations of a loop.
-const LONGEST: i64 = 1 << 20;
+/// The largest number of iterations of a loop that runs.
+pub(crate) const MOST_RUN: i64 = 1 << 24;
 
-/// The largest number of iterations of a loop and of all loops inside it.
-const LONGEST_NESTED: i64 = 1 << 22;
+/// The largest number of iterations of a loop that is written out while a file is read.
+pub(crate) const MOST_READ: i64 = 1 << 20;
 
 thread_local! {
-    /// The iterations since the outermost of the loops that run on this thread began, where one runs.
-    static NESTED: Cell<Option<i64>> = const { Cell::new(None) };
+    /// The iterations since the outermost of the loops that run on this thread began, where one runs, and the largest number of them.
+    static NESTED: Cell<Option<(i64, i64)>> = const { Cell::new(None) };
 }
 
-/// The iterations of a loop that runs, counted also with those of the loop around it.
+/// The iterations of a loop, counted also with those of the loop around it: all together are at most four times as many as those of the outermost alone.
 pub(crate) struct IterationCount {
     own: i64,
+    most: i64,
     is_outermost: bool,
 }
 
 impl IterationCount {
-    /// Before the first iteration.
-    pub(crate) fn start() -> IterationCount {
+    /// Before the first iteration of a loop of at most so many.
+    pub(crate) fn start(most: i64) -> IterationCount {
         let is_outermost = NESTED.get().is_none();
-        NESTED.set(Some(NESTED.get().unwrap_or(0)));
-        IterationCount { own: 0, is_outermost }
+        if is_outermost {
+            NESTED.set(Some((0, 4 * most)));
+        }
+        IterationCount { own: 0, most, is_outermost }
     }
 
-    /// Refuses a loop whose number of iterations is known to be too large, before it begins.
+    /// Refuses a loop whose number of iterations is known to be larger than the largest, before it begins.
     ///
     /// # Errors
     /// [`TooBig`](crate::ErrorCode::TooBig).
-    pub(crate) fn compare(iterations: i64) -> Result<()> {
-        match iterations > LONGEST {
-            true => Err(Error::too_big(format!("a loop of more than {LONGEST} iterations"))),
+    pub(crate) fn compare(iterations: i64, most: i64) -> Result<()> {
+        match iterations > most {
+            true => Err(Error::too_big(format!("a loop of more than {most} iterations"))),
             false => Ok(()),
         }
     }
@@ -45,11 +48,11 @@ impl IterationCount {
     /// [`TooBig`](crate::ErrorCode::TooBig) where it is one too many.
     pub(crate) fn count(&mut self) -> Result<()> {
         self.own += 1;
-        IterationCount::compare(self.own)?;
-        let nested = NESTED.get().unwrap_or(0) + 1;
-        NESTED.set(Some(nested));
-        match nested > LONGEST_NESTED {
-            true => Err(Error::too_big(format!("more than {LONGEST_NESTED} iterations of a loop and of those inside it"))),
+        IterationCount::compare(self.own, self.most)?;
+        let (nested, most) = NESTED.get().unwrap_or((0, 4 * self.most));
+        NESTED.set(Some((nested + 1, most)));
+        match nested >= most {
+            true => Err(Error::too_big(format!("more than {most} iterations of a loop and of those inside it"))),
             false => Ok(()),
         }
     }
@@ -69,16 +72,16 @@ mod tests {
     use crate::ErrorCode;
 
     #[test]
-    fn a_loop_ends_after_a_million_iterations_and_nested_ones_after_four() {
+    fn a_loop_ends_after_its_most_iterations_and_nested_ones_after_four_times_as_many() {
         let run = |inner: i64| -> Result<i64> {
-            let mut outer = IterationCount::start();
+            let mut outer = IterationCount::start(1000);
             loop {
                 outer.count()?;
-                let mut within = IterationCount::start();
+                let mut within = IterationCount::start(1000);
                 (0..inner).try_for_each(|_| within.count())?;
             }
         };
-        for inner in [0, 1000, i64::MAX] {
+        for inner in [0, 100, i64::MAX] {
             assert_eq!(run(inner).err().map(|error| error.code()), Some(ErrorCode::TooBig), "{inner}");
             assert_eq!(NESTED.get(), None);
         }

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Inputs;
 use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
-use crate::ops::{self, Iteration, IterationCount, OpRegistry};
+use crate::ops::{self, Iteration, IterationCount, MOST_READ, OpRegistry};
 use crate::tensor::{Tensor, is_tracing, location, superseded};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -421,10 +421,10 @@ impl GraphRunner<'_> {
         }
         let mut condition = start.cloned().unwrap_or_else(yes).reshape(())?;
         if keeps_its_condition(body) && condition.item()?.to_f64() != 0.0 {
-            IterationCount::compare(most)?;
+            IterationCount::compare(most, MOST_READ)?;
         }
         let (mut now, mut collected) = (state.clone(), vec![Vec::new(); lists]);
-        let mut count = IterationCount::start();
+        let mut count = IterationCount::start(MOST_READ);
         for i in 0..most {
             if condition.item()?.to_f64() == 0.0 {
                 break;
