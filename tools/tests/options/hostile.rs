@@ -2,7 +2,7 @@
 
 use crate::program::{Folder, data};
 use ontrace::onnx::Model;
-use ontrace::{DType, Tensor, module, record};
+use ontrace::{DType, Example, Tensor, module, record};
 use std::fs::File;
 use std::process::{Command, Stdio};
 
@@ -138,9 +138,11 @@ fn a_process_that_a_signal_ends_says_which_node_it_was_evaluating() {
     let folder = Folder::new();
     // Some seconds of computing in nothing but products.
     let products = module::from_fn(|x: Tensor| (0..40).try_fold(x, |x, _| x.matmul(&x)));
-    record(&products, &Tensor::zeros([1500, 1500], DType::F32).unwrap()).unwrap().save(folder.path("m.onnx")).unwrap();
+    let example = Example::new().input("x", &Tensor::zeros([2, 2], DType::F32).unwrap());
+    let example = example.symbolic("x", 0, "n").unwrap().symbolic("x", 1, "n").unwrap();
+    record(&products, example).unwrap().save(folder.path("m.onnx")).unwrap();
     for options in ["", "--backend eager", "--json"] {
-        let script = format!("ulimit -S -t 1; exec {} run m.onnx {options}", env!("CARGO_BIN_EXE_ontrace"));
+        let script = format!("ulimit -S -t 1; exec {} run m.onnx -i x:1500,1500 {options}", env!("CARGO_BIN_EXE_ontrace"));
         let output = Command::new("sh").args(["-c", &script]).current_dir(folder.path("")).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(5), "{said}");
