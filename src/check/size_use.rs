@@ -3,7 +3,7 @@
 use crate::array::Random;
 use crate::dim::{Constraint, Dim, Expr, Relation, Shape, Sizes, is_value};
 use crate::graph::{Attribute, Graph, Node, ValueId};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// How the elements of an input are bound to each other.
@@ -87,12 +87,16 @@ pub(super) fn find(graph: &Graph) -> Vec<Option<SizeUse>> {
             uses[input] = Some(SizeUse { declared: said.collect(), ..SizeUse::new(rule.clone(), whole.clone(), rest) });
         }
     }
-    for (input, used) in uses.iter_mut().enumerate() {
-        let mut elements: Vec<(Arc<str>, usize)> =
-            symbols.iter().filter(|(_, element)| element.0 == input).map(|(symbol, element)| (symbol.clone(), element.1)).collect();
+    let mut elements_of: BTreeMap<usize, Vec<(Arc<str>, usize)>> = BTreeMap::new();
+    for (symbol, &(input, index)) in &symbols {
+        elements_of.entry(input).or_default().push((symbol.clone(), index));
+    }
+    let example = example_sizes(graph);
+    for (input, mut elements) in elements_of {
+        let used = &mut uses[input];
         elements.sort_by_key(|element| element.1);
         if used.is_none() {
-            complete(graph, &elements.iter().map(|element| element.0.clone()).collect::<Vec<_>>(), &mut declared);
+            complete(graph, &elements.iter().map(|element| element.0.clone()).collect::<Vec<_>>(), &example, &mut declared);
         }
         let said = elements.iter().filter_map(|(symbol, index)| Some((*index, declared.get(symbol)?.clone())));
         let said: Vec<(usize, [Dim; 2])> = said.map(|(index, dim)| (index, [dim.clone(), dim])).collect();
@@ -158,8 +162,7 @@ fn with_known(constraint: &Constraint, known: &HashMap<Arc<str>, Dim>) -> Constr
 }
 
 /// Completes what is known of these elements by a sum of several: of the widths of a padding all but one are 0.
-fn complete(graph: &Graph, elements: &[Arc<str>], known: &mut HashMap<Arc<str>, Dim>) {
-    let example = example_sizes(graph);
+fn complete(graph: &Graph, elements: &[Arc<str>], example: &HashMap<Arc<str>, i64>, known: &mut HashMap<Arc<str>, Dim>) {
     for constraint in graph.size_constraints() {
         let constraint = with_known(constraint, known);
         let symbols = constraint.symbols();
