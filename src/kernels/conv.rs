@@ -19,7 +19,7 @@ pub use super::window::Window;
 
 /// Elements of the columns that a thread gathers at a time: they stay in its cache.
 const COLUMNS: usize = 1 << 18;
-/// Positions below which packing the weights again costs more than the gathered columns save.
+/// Positions below which reading the weights again costs more than the gathered columns save.
 const POSITIONS: usize = 256;
 
 /// The convolution of `x` (batch, in, spatial …) by `w` (out, in / groups, kernel …), plus a bias (out): (batch, out, steps …).

@@ -15,7 +15,7 @@ use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, Axis, Ix2};
 
 /// Multiplications that are worth a thread of their own.
 const GRAIN: usize = 1 << 22;
-/// Blocks are split at multiples of this: the tile of the packed kernel.
+/// Blocks are split at multiples of this: whole vectors.
 const TILE: usize = 16;
 
 /// The matrix product of the last two axes, the axes before them broadcast; a vector on the left is a row,
@@ -176,7 +176,7 @@ pub fn block<T>(m: usize, n: usize, slice: &mut [T]) -> Result<ArrayViewMut2<'_,
 
 /// C ← A·B, or C + A·B where `add`, on several threads where it is worth it. Where it does not add, C is not read.
 ///
-/// How C is divided depends on the threads and yet does not show: no sum is divided, and no block is too small.
+/// How C is divided depends on the threads and yet does not show: no sum is divided.
 pub fn product<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, mut c: ArrayViewMut2<T>) {
     let (m, n) = c.dim();
     let vector = match (m, n) {

@@ -1,7 +1,7 @@
 //! Products with a matrix that stays: it is laid out once, so that each of them reads it from front to back.
 
 use super::fused_activation::{FusedActivation, between_vectors};
-use super::product::{DEPTH, HEIGHT, ROWS, depth};
+use super::product::{DEPTH, HEIGHT, ROWS, copy_panels, depth};
 use super::threads::{run_items, threads};
 use super::vector::{CacheLine, load, store};
 use crate::array::room;
@@ -59,21 +59,9 @@ impl Panels {
         for &depth in &panels.blocks {
             let block;
             (block, rest) = rest.split_at(Axis(0), depth);
-            for panel in block.axis_chunks_iter(Axis(1), width) {
-                let padded = panel.ncols().next_multiple_of(lanes);
-                let (room, rest) = values.split_at_mut(panel.nrows() * padded);
-                if panel.strides()[0] == 1 {
-                    // A transposed matrix is read as it lies.
-                    for (i, column) in panel.columns().into_iter().enumerate() {
-                        column.iter().zip(room[i..].iter_mut().step_by(padded)).for_each(|(&x, room)| *room = x);
-                    }
-                } else {
-                    for (row, room) in panel.rows().into_iter().zip(room.chunks_mut(padded)) {
-                        row.iter().zip(room).for_each(|(&x, room)| *room = x);
-                    }
-                }
-                values = rest;
-            }
+            let (room, after) = values.split_at_mut(depth * columns.next_multiple_of(lanes));
+            copy_panels(block, width, lanes, room);
+            values = after;
         }
         Ok(panels)
     }

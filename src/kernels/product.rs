@@ -195,7 +195,7 @@ impl<T: Real> WithSimd for SerialProduct<'_, '_, T> {
 /// Copies a matrix in panels of so many columns, the elements of a panel one row behind the other; the last panel is as wide as it needs, in whole vectors,
 /// with zeros behind its columns.
 #[inline(always)]
-fn copy_panels<T: Real>(matrix: ArrayView2<T>, width: usize, lanes: usize, mut to: &mut [T]) {
+pub(super) fn copy_panels<T: Real>(matrix: ArrayView2<T>, width: usize, lanes: usize, mut to: &mut [T]) {
     for panel in matrix.axis_chunks_iter(Axis(1), width) {
         let (rows, columns) = panel.dim();
         let padded = columns.next_multiple_of(lanes);
