@@ -164,6 +164,10 @@ impl Tensor {
     #[track_caller]
     pub fn repeat_interleave(&self, count: impl Into<Dim>, axis: i64) -> Result<Tensor> {
         let axis = self.shape().axis(axis)?;
+        // Of nothing there is nothing, however often, and torch asks for no count.
+        if self.shape()[axis].fixed() == Some(0) {
+            return Ok(self.clone());
+        }
         let mut wide = self.shape().to_vec();
         wide.insert(axis + 1, count.into());
         self.unsqueeze(axis as i64 + 1)?.expand(&wide)?.flatten(axis as i64, axis as i64 + 1)

@@ -206,7 +206,8 @@ impl Tensor {
     /// [torch.nn.functional.margin_ranking_loss](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.margin_ranking_loss.html).
     #[track_caller]
     pub fn margin_ranking_loss(&self, other: &Tensor, target: &Tensor, margin: f64, reduction: LossReduction) -> Result<Tensor> {
-        reduction.of(self.sub(other)?.mul(target)?.neg()?.add(margin)?.clamp(Some(Scalar::Int(0)), None)?)
+        // As torch negates the targets first, those of u8 wrap.
+        reduction.of(target.neg()?.mul(self.sub(other)?)?.add(margin)?.clamp(Some(Scalar::Int(0)), None)?)
     }
 
     /// 1 − cos(x, other) where the target is 1, max(0, cos(x, other) − margin) where it is −1, reduced. The vectors lie on axis 1, or 0 where
@@ -234,7 +235,8 @@ impl Tensor {
         if swap {
             far = far.minimum(between(positive, negative)?)?;
         }
-        reduction.of(near.sub(far)?.add(margin)?.clamp(Some(Scalar::Int(0)), None)?)
+        // In torch's order: a margin is nothing beside a large distance, but may be all of a difference.
+        reduction.of(near.add(margin)?.sub(far)?.clamp(Some(Scalar::Int(0)), None)?)
     }
 
     /// The mean over the classes i ≠ target of max(0, margin − `x[target]` + `x[i]`)ᵖ, times the weight of the target's class, reduced. `self`

@@ -188,11 +188,12 @@ fn quantile(x: &Tensor, q: &Tensor, axis: Option<i64>, keep: bool, interpolation
         QuantileInterpolation::Lower => fetch(&below)?,
         QuantileInterpolation::Higher => fetch(&above)?,
         QuantileInterpolation::Nearest => fetch(&position.round()?)?,
-        QuantileInterpolation::Midpoint => fetch(&below)?.add(fetch(&above)?)?.mul(0.5)?,
-        QuantileInterpolation::Linear => {
-            let low = fetch(&below)?;
-            low.add(fetch(&above)?.sub(&low)?.mul(position.sub(&below)?)?)?
+        // From the end that is nearer, which decides what infinities leave.
+        QuantileInterpolation::Midpoint => {
+            let high = fetch(&above)?;
+            high.sub(high.sub(fetch(&below)?)?.mul(0.5)?)?
         }
+        QuantileInterpolation::Linear => fetch(&below)?.lerp(&fetch(&above)?, &position.sub(&below)?)?,
     };
     let y = if skip_nan { y } else { y.masked_fill(&nan.any(-1, true)?.expand(&shape)?, f64::NAN)? };
     // [.., axis' old neighbour .., q] to [q, ..], with the axis as one or gone.

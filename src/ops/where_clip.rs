@@ -165,12 +165,14 @@ impl Tensor {
     /// Between two tensors that broadcast, either of which may be absent; where they cross, the high one wins.
     ///
     /// # Errors
-    /// [`DType`](crate::ErrorCode::DType) for Bool.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn clamp_tensors(&self, low: Option<&Tensor>, high: Option<&Tensor>) -> Result<Tensor> {
         let strong = |x: &Tensor| (x.dtype(), x.strength());
-        // A bound that decides the dtype is more than a number.
-        let keeps = |end: &Tensor| DType::result(&[strong(self), strong(end)]).is_ok_and(|dtype| dtype == self.dtype());
+        // A bound that decides the dtype is more than a number, and Clip takes no truth values.
+        let keeps = |end: &Tensor| {
+            self.dtype() != DType::Bool && DType::result(&[strong(self), strong(end)]).is_ok_and(|dtype| dtype == self.dtype())
+        };
         let number = |end: Option<&Tensor>| match end {
             None => Some(None),
             Some(end) if end.numel() == 1 && end.rank() == 0 && keeps(end) => end.constant().and_then(|array| array.item().ok()).map(Some),

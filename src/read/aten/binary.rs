@@ -28,12 +28,14 @@ pub(super) const ROWS: &[Row] = &[
     one("fmod(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.fmod(a.tensor("other")?)),
     one("fmod(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.fmod(a.tensor("other")?)),
     one("pow(Tensor self, Tensor exponent) -> Tensor", |a| power(a.tensor("self")?, a.tensor("exponent")?)),
-    one("pow(Tensor self, Scalar exponent) -> Tensor", |a| power(a.tensor("self")?, a.tensor("exponent")?)),
+    one("pow(Tensor self, Scalar exponent) -> Tensor", |a| scalar_power(a.tensor("self")?, a.tensor("exponent")?)),
     one("pow(Scalar self, Tensor exponent) -> Tensor", |a| a.tensor("self")?.pow(a.tensor("exponent")?)),
     one("float_power(Tensor self, Tensor exponent) -> Tensor", |a| {
         power(a.tensor("self")?.cast(DType::F64)?, a.tensor("exponent")?.cast(DType::F64)?)
     }),
-    one("float_power(Tensor self, Scalar exponent) -> Tensor", |a| power(a.tensor("self")?.cast(DType::F64)?, a.tensor("exponent")?)),
+    one("float_power(Tensor self, Scalar exponent) -> Tensor", |a| {
+        scalar_power(a.tensor("self")?.cast(DType::F64)?, a.tensor("exponent")?)
+    }),
     one("float_power(Scalar self, Tensor exponent) -> Tensor", |a| {
         a.tensor("self")?.strengthened().cast(DType::F64)?.pow(a.tensor("exponent")?.cast(DType::F64)?)
     }),
@@ -131,7 +133,8 @@ pub(super) const ROWS: &[Row] = &[
     one("threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor", |a| {
         let x = a.tensor("self")?;
         let value = a.tensor("value")?.strengthened().cast(x.dtype())?;
-        x.le(a.tensor("threshold")?)?.where_(&value, &x)
+        // Both numbers are cut to the dtype of integers.
+        x.le(a.tensor("threshold")?.strengthened().cast(x.dtype())?)?.where_(&value, &x)
     }),
     one("maximum(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.maximum(a.tensor("other")?)),
     one("minimum(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.minimum(a.tensor("other")?)),
@@ -244,9 +247,10 @@ fn operands(a: &Args, x: Tensor, y: Tensor) -> Result<(Tensor, Tensor)> {
     if !a.varies("alpha")? && a.float("alpha")? == 1.0 { Ok((x, y)) } else { x.promoted(y) }
 }
 
-/// Whether a bound is one that clamp takes: a number, and not of truth values.
+/// Whether a bound is one that clamp takes: a number and no tensor of one element, which has a dtype of its own; and not of truth values.
 fn is_number_bound(a: &Args, bound: &str) -> Result<bool> {
-    Ok(a.tensor("self")?.dtype() != DType::Bool && !a.varies(bound)?)
+    let is_tensor = a.tensor(bound)?.strength() != PromotionPriority::Weak;
+    Ok(a.tensor("self")?.dtype() != DType::Bool && !is_tensor && !a.varies(bound)?)
 }
 
 /// A sum in the dtype of the result, from 0 to the most that the dtype of the first operand holds; NaN becomes 0.
@@ -294,10 +298,18 @@ fn power(x: Tensor, exponent: Tensor) -> Result<Tensor> {
     match exponent.constant().filter(|array| array.rank() == 0).map(|array| array.item()) {
         Some(Ok(Scalar::Int(2))) if x.dtype() != DType::Bool => x.square(),
         Some(Ok(Scalar::Float(2.0))) if x.dtype().is_float() => x.square(),
-        Some(Ok(Scalar::Float(0.5))) if x.dtype().is_float() => x.sqrt(),
-        // Of a negative zero torch gives negative infinity.
-        Some(Ok(Scalar::Float(-0.5))) if x.dtype().is_float() => x.rsqrt(),
         _ => x.pow(exponent),
+    }
+}
+
+/// A power whose exponent is a number and no tensor. Where that is ±½, torch takes square roots, but not of f16: of −∞ they are NaN where the
+/// power is ∞ or 0, and they keep the sign of a negative zero.
+fn scalar_power(x: Tensor, exponent: Tensor) -> Result<Tensor> {
+    let roots = x.dtype().is_float() && x.dtype() != DType::F16;
+    match exponent.constant().filter(|array| array.rank() == 0).map(|array| array.item()) {
+        Some(Ok(Scalar::Float(0.5))) if roots => x.sqrt(),
+        Some(Ok(Scalar::Float(-0.5))) if roots => x.rsqrt(),
+        _ => power(x, exponent),
     }
 }
 
@@ -357,7 +369,7 @@ fn shifted_w(a: &Args) -> Result<Tensor> {
 }
 
 fn hermite_h(a: &Args) -> Result<Tensor> {
-    a.tensor("x")?.by_recurrence(&a.tensor("n")?, true, |x| x.mul(2.0), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?)?.mul(2.0))
+    a.tensor("x")?.by_recurrence(&a.tensor("n")?, true, |x| x.mul(2.0), |x, k, p, q| x.mul(2.0)?.mul(p)?.sub(q.mul(k.mul(2.0)?)?))
 }
 
 fn hermite_he(a: &Args) -> Result<Tensor> {
