@@ -1,8 +1,11 @@
 //! Diagnostics of a trace: what limits its use with other inputs.
 
 use super::Traced;
-use crate::dim::Type;
-use crate::graph::{Agreement, Condition, Graph, Node, Source, SourceLocation, ValueId};
+use crate::dim::{Expr, Type};
+use crate::graph::{Agreement, Condition, Graph, Guard, Node, Source, SourceLocation, ValueId};
+use crate::ops::Slice;
+use crate::tensor::scalar_value::ScalarValue;
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -148,14 +151,41 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
         .filter(|node| node.op.agreement() == Agreement::Random)
         .map(|node| Diagnostic::Random { op: node.op.name(), location: node.location.clone() });
     let mut specialized = traced.specialized().into_iter();
+    let elements = elements_of_inputs(graph);
     // Those on values are of inputs, but for what is computed from nothing.
     let guards = traced.guards().iter().map(|guard| match &guard.condition {
         Condition::Values(..) => {
             specialized.next().map_or_else(|| Diagnostic::Guard(guard.to_string()), |value| Diagnostic::Specialized(value.to_string()))
         }
-        Condition::Sizes(_) => Diagnostic::Guard(guard.to_string()),
+        Condition::Sizes(constraint) => {
+            let condition = Condition::Sizes(constraint.substitute(&|symbol| elements.get(symbol).cloned()));
+            Diagnostic::Guard(Guard { condition, ..guard.clone() }.to_string())
+        }
     });
     unused.chain(fixed).chain(folded).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
+}
+
+/// The symbols that stand for elements of inputs, with the elements' names: `size[0]`, or `n` of a scalar.
+fn elements_of_inputs(graph: &Graph) -> BTreeMap<Arc<str>, Expr> {
+    let makers: BTreeMap<ValueId, &Node> = graph.nodes().iter().flat_map(|node| node.outputs.iter().map(move |id| (*id, node))).collect();
+    let element = |node: &Node| {
+        let op: &dyn Any = &*node.op;
+        let value = op.downcast_ref::<ScalarValue>()?;
+        let (mut id, mut element) = (node.inputs.first().copied().flatten()?, value.element);
+        while let Some(node) = makers.get(&id) {
+            let op: &dyn Any = &*node.op;
+            match (node.op.name(), op.downcast_ref::<Slice>()) {
+                ("Cast" | "Reshape" | "Squeeze" | "Unsqueeze", _) => {}
+                (_, Some(slice)) => element = usize::try_from(slice.start.fixed()? + element as i64 * slice.step).ok()?,
+                _ => return None,
+            }
+            id = node.inputs.first().copied().flatten().filter(|&id| graph.value(id).ty.rank() <= 1)?;
+        }
+        let name = graph.inputs().contains(&id).then(|| graph.label(id))?;
+        let name = if graph.value(id).ty.rank() == 0 { name } else { format!("{name}[{element}]") };
+        Some((value.dim.expr().as_symbol()?.clone(), Expr::symbol(&name)))
+    };
+    graph.nodes().iter().filter_map(element).collect()
 }
 
 /// The inputs with a size that operators compute with and that no input before it has.

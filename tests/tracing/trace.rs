@@ -290,6 +290,22 @@ fn what_is_denied_is_listed_whole() -> Result<()> {
 }
 
 #[test]
+fn notes_name_the_elements_of_inputs_that_sizes_depend_on() -> Result<()> {
+    let x = ones(&[3]);
+    for (count, condition) in [(Tensor::from(&[2i64, 3]), "n == count[1]"), (Tensor::full((), 3, DType::I64)?, "n == count")] {
+        let f = module::from_fn(|(x, count): (Tensor, Tensor)| {
+            let n = if count.rank() == 0 { count.to_dim()? } else { count.select(0, 1i64)?.to_dim()? };
+            x.add(Tensor::arange(0, &n, 1, DType::F32)?)
+        });
+        let model = module::named(f, &["x", "count"], &[]);
+        let traced = record(&model, Example::new().input("x", &x).symbolic("x", 0, "n")?.input("count", &count))?;
+        let notes: Vec<String> = traced.notes().iter().map(ToString::to_string).collect();
+        assert!(notes.iter().any(|note| note.contains(&format!("valid only for {condition} at "))), "{notes:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn hashes_say_what_is_computed_whatever_it_is_called() -> Result<()> {
     let x = ones(&[2]);
     let model = |name: &str, by: f32| {
