@@ -465,7 +465,13 @@ impl Tensor {
     /// [`Argument`](crate::ErrorCode::Argument) for more indices than axes, and where an index is outside its axis.
     #[track_caller]
     pub fn index(&self, indices: &[Option<&Tensor>]) -> Result<Tensor> {
-        let given = numbered(self, indices)?;
+        let mut given = numbered(self, indices)?;
+        let is_indexed = |axis: usize| given.iter().any(|(indexed, _)| *indexed == axis);
+        // Where nothing is read no index is out of range, but there must be something to name.
+        let reads_nothing = self.shape().iter().enumerate().any(|(axis, dim)| !is_indexed(axis) && *dim == 0);
+        if reads_nothing && given.iter().all(|(axis, _)| self.shape()[*axis].fixed().is_some_and(|n| n > 0)) {
+            given = given.into_iter().map(|(axis, index)| Ok((axis, index.mul(0)?))).collect::<Result<_>>()?;
+        }
         match given.as_slice() {
             [] => Ok(self.clone()),
             [(axis, index)] => self.index_select(*axis as i64, index),
