@@ -531,7 +531,7 @@ fn together(traced: &Traced, candidate: &dyn Candidate, call: &Call) -> Option<D
     // Only on this road are all values kept; the memory is that of one run without forgetting.
     let values = subgraph::values(graph, &call.inputs, |_| true).ok()?;
     let fails = |from: usize, to: usize| -> Option<(String, Subgraph)> {
-        let ids: Vec<ValueId> = graph.nodes()[to].outputs.clone();
+        let ids: Vec<ValueId> = graph.nodes()[to].outputs.to_vec();
         let subgraph = subgraph::cut(traced, &needed(graph, from..=to, &ids), &ids, &call.inputs, &values).ok()?;
         wrong(candidate, &subgraph, Closely::ByTolerance).map(|what| (what, subgraph))
     };

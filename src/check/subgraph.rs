@@ -53,7 +53,9 @@ pub(super) fn cut(trace: &Traced, nodes: &[usize], outputs: &[ValueId], call: &[
             };
             if !names.contains_key(&id) && !made.contains(&id) {
                 let new = match &whole.value(id).source {
-                    Source::Constant(array, name) => graph.add_constant(array, name.as_ref(), whole.value(id).derivation.clone()),
+                    Source::Constant(array, name) => {
+                        graph.add_constant(array, name.as_ref(), whole.value(id).derivation.as_deref().cloned())
+                    }
                     _ => {
                         let array = number(id)?;
                         inputs.push(array.clone());

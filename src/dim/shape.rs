@@ -96,7 +96,8 @@ impl Shape {
                 (a, b) => a.or(b).unwrap_or(Dim::Fixed(1)),
             });
         }
-        Ok(dims.into())
+        // The shape of an operand is shared.
+        Ok([self, other].into_iter().find(|shape| *shape.0 == *dims).cloned().unwrap_or_else(|| dims.into()))
     }
 }
 

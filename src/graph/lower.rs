@@ -179,7 +179,7 @@ impl Graph {
         });
         let mut found = HashMap::new();
         for (id, array, derivation) in constants().filter(|(_, array, _)| array.byte_len() > SMALL) {
-            let (mut derivation, mut ops) = (derivation.as_ref(), Vec::new());
+            let (mut derivation, mut ops) = (derivation.as_deref(), Vec::new());
             while let Some(Derivation::Computed(computed)) = derivation {
                 let [Some((before, next))] = computed.inputs.as_slice() else { break };
                 if !matches!(computed.op.name(), "Transpose" | "Reshape") || before.len() != array.len() {

@@ -29,18 +29,42 @@ use crate::dim::{Shape, Type};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
 /// The index of a value in its graph.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ValueId(usize);
+///
+/// It takes 4 bytes, also where it may be absent: a graph of many nodes holds more of them than of anything else.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(NonZeroU32);
 
 impl ValueId {
+    fn new(index: usize) -> ValueId {
+        // Memory ends before 2³² values do.
+        ValueId(NonZeroU32::MIN.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))
+    }
+
     /// Its number in the order in which the values of the graph were made.
     pub(crate) fn index(self) -> usize {
-        self.0
+        self.0.get() as usize - 1
     }
 }
+
+/// The first value.
+impl Default for ValueId {
+    fn default() -> ValueId {
+        ValueId::new(0)
+    }
+}
+
+impl fmt::Debug for ValueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ValueId").field(&self.index()).finish()
+    }
+}
+
+/// Some values of a graph: the operands or outputs of a node, of which most have few.
+pub type ValueIds<Id = ValueId> = SmallVec<[Id; 4]>;
 
 /// A value of a graph: made once, used any number of times.
 #[derive(Clone, Debug)]
@@ -50,7 +74,7 @@ pub struct Value {
     /// Where it comes from.
     pub source: Source,
     /// For a constant behind which there are parameters: how it follows from them.
-    pub derivation: Option<Derivation>,
+    pub derivation: Option<Box<Derivation>>,
 }
 
 impl Value {
@@ -80,9 +104,9 @@ pub struct Node {
     /// What is done.
     pub op: Arc<dyn Operator>,
     /// To what; optional inputs may be absent.
-    pub inputs: Vec<Option<ValueId>>,
+    pub inputs: ValueIds<Option<ValueId>>,
     /// What it makes.
-    pub outputs: Vec<ValueId>,
+    pub outputs: ValueIds,
     /// Where in the model and in the source it was called.
     pub location: SourceLocation,
 }
@@ -135,12 +159,12 @@ pub struct Graph {
 impl Graph {
     /// The value at this position.
     pub fn value(&self, id: ValueId) -> &Value {
-        &self.values[id.0]
+        &self.values[id.index()]
     }
 
     /// Every value with its id, in the order in which they were added.
     pub fn values(&self) -> impl Iterator<Item = (ValueId, &Value)> {
-        self.values.iter().enumerate().map(|(i, value)| (ValueId(i), value))
+        self.values.iter().enumerate().map(|(i, value)| (ValueId::new(i), value))
     }
 
     /// The operations in the order in which they were done.
@@ -178,7 +202,7 @@ impl Graph {
 
     fn add(&mut self, value: Value) -> ValueId {
         self.values.push(value);
-        ValueId(self.values.len() - 1)
+        ValueId::new(self.values.len() - 1)
     }
 
     /// Adds an input.
@@ -205,7 +229,7 @@ impl Graph {
 
     fn add_new_constant(&mut self, array: Arc<Array>, name: Option<&Arc<str>>, derivation: Option<Derivation>) -> ValueId {
         let (ty, address) = (Type::from(&*array), array.address());
-        let id = self.add(Value { ty, source: Source::Constant(array, name.cloned()), derivation });
+        let id = self.add(Value { ty, source: Source::Constant(array, name.cloned()), derivation: derivation.map(Box::new) });
         self.constants.entry(address).or_default().push(id);
         id
     }
@@ -214,13 +238,12 @@ impl Graph {
     pub fn add_node(
         &mut self,
         op: Arc<dyn Operator>,
-        mut inputs: Vec<Option<ValueId>>,
+        inputs: impl IntoIterator<Item = Option<ValueId>>,
         types: Vec<Type>,
         location: SourceLocation,
-    ) -> Vec<ValueId> {
-        inputs.shrink_to_fit();
-        let mut outputs = Vec::with_capacity(types.len());
-        outputs.extend(types.into_iter().map(|ty| self.add(Value { ty, source: Source::Node, derivation: None })));
+    ) -> ValueIds {
+        let inputs = inputs.into_iter().collect();
+        let outputs: ValueIds = types.into_iter().map(|ty| self.add(Value { ty, source: Source::Node, derivation: None })).collect();
         self.last_uses = OnceLock::new();
         self.nodes.push(Node { op, inputs, outputs: outputs.clone(), location });
         outputs
@@ -229,7 +252,7 @@ impl Graph {
     /// Gives the inputs other names.
     pub(crate) fn rename_inputs(&mut self, name: impl Fn(&str) -> String) {
         for id in &self.inputs {
-            if let Source::Input(known) = &mut self.values[id.0].source {
+            if let Source::Input(known) = &mut self.values[id.index()].source {
                 *known = name(known).into();
             }
         }
@@ -285,22 +308,22 @@ impl Graph {
         let mut needed = vec![false; self.values.len()];
         let of_guards = self.size_constraints().flat_map(|constraint| constraint.symbols());
         for &maker in of_guards.chain(symbols.iter().cloned()).filter_map(|symbol| makers.get(&symbol)) {
-            self.nodes[maker].outputs.iter().for_each(|id| needed[id.0] = true);
+            self.nodes[maker].outputs.iter().for_each(|id| needed[id.index()] = true);
         }
         for id in self.outputs.iter().chain(&self.inputs).copied().chain(self.guarded()) {
-            needed[id.0] = true;
+            needed[id.index()] = true;
         }
         let mut kept = vec![false; self.nodes.len()];
         for (i, node) in self.nodes.iter().enumerate().rev() {
-            if node.outputs.iter().any(|id| needed[id.0]) {
+            if node.outputs.iter().any(|id| needed[id.index()]) {
                 kept[i] = true;
                 for symbol in node.op.dims().into_iter().filter(|dim| dim.is_symbolic()).flat_map(|dim| dim.expr().symbols()) {
                     for id in makers.get(&symbol).map(|&maker| &self.nodes[maker].outputs).into_iter().flatten() {
-                        needed[id.0] = true;
+                        needed[id.index()] = true;
                     }
                 }
                 for id in node.inputs.iter().flatten().chain(&node.outputs) {
-                    needed[id.0] = true;
+                    needed[id.index()] = true;
                 }
             }
         }
@@ -309,12 +332,12 @@ impl Graph {
         let mut renumbered = Vec::with_capacity(self.values.len());
         let mut next = 0;
         for &keep in &needed {
-            renumbered.push(ValueId(next));
+            renumbered.push(ValueId::new(next));
             next += usize::from(keep);
         }
         let mut keep = needed.iter();
         self.values.retain(|_| keep.next() == Some(&true));
-        let renumber = |id: &mut ValueId| *id = renumbered[id.0];
+        let renumber = |id: &mut ValueId| *id = renumbered[id.index()];
         self.inputs.iter_mut().chain(&mut self.outputs).for_each(renumber);
         for node in &mut self.nodes {
             node.inputs.iter_mut().flatten().chain(&mut node.outputs).for_each(renumber);

@@ -10,10 +10,10 @@ impl Graph {
             Source::Input(name) | Source::Constant(_, Some(name)) => name.to_string(),
             Source::Constant(array, None) if array.len() == 1 && array.rank() == 0 => match array.item() {
                 Ok(number) => number.to_string(),
-                Err(_) => format!("c{}", id.0),
+                Err(_) => format!("c{}", id.index()),
             },
-            Source::Constant(..) => format!("c{}", id.0),
-            Source::Node => format!("v{}", id.0),
+            Source::Constant(..) => format!("c{}", id.index()),
+            Source::Node => format!("v{}", id.index()),
         }
     }
 }

@@ -55,7 +55,7 @@ impl Graph {
     /// As [`Graph::replay`], and what `visit` returns.
     pub fn observe(&self, inputs: &[Array], mut visit: impl FnMut(usize, ValueId, &Array) -> Result<()>) -> Result<()> {
         self.walk(inputs, &Bindings::new(), |i, values, _| {
-            let mut outputs = self.nodes[i].outputs.iter().filter_map(|&id| Some((id, values[id.0].as_ref()?)));
+            let mut outputs = self.nodes[i].outputs.iter().filter_map(|&id| Some((id, values[id.index()].as_ref()?)));
             outputs.try_for_each(|(id, array)| visit(i, id, array))
         })?;
         Ok(())
@@ -73,7 +73,7 @@ impl Graph {
         self.walk(inputs, &Bindings::new(), |i, values, bindings| {
             let node = &self.nodes[i];
             let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
-            let outputs: Vec<&Array> = node.outputs.iter().filter_map(|id| values[id.0].as_ref()).collect();
+            let outputs: Vec<&Array> = node.outputs.iter().filter_map(|id| values[id.index()].as_ref()).collect();
             visit(i, &arguments, &outputs, bindings)
         })
     }
@@ -90,7 +90,7 @@ impl Graph {
         let mut bindings = self.bind(inputs)?;
         bindings.inherit(outer);
         for (&id, array) in self.inputs.iter().zip(inputs) {
-            values[id.0] = Some(array.clone());
+            values[id.index()] = Some(array.clone());
         }
         self.guards.iter().try_for_each(|guard| guard.check_sizes(&bindings))?;
         self.check_values(&self.inputs, &values)?;
@@ -106,10 +106,10 @@ impl Graph {
                         bindings.bind(symbol, n as i64)?;
                     }
                 }
-                values[id.0] = Some(array);
+                values[id.index()] = Some(array);
             }
             if let Some(symbol) = node.op.defines().and_then(|dim| dim.expr().as_symbol().cloned())
-                && let Some(array) = node.outputs.first().and_then(|id| values[id.0].as_ref())
+                && let Some(array) = node.outputs.first().and_then(|id| values[id.index()].as_ref())
             {
                 bindings.bind(&symbol, array.item()?.to_i64())?;
             }
@@ -120,7 +120,7 @@ impl Graph {
             }
             self.check_values(&node.outputs, &values)?;
             visit(i, &values, &bindings)?;
-            last_use[i].iter().for_each(|id| values[id.0] = None);
+            last_use[i].iter().for_each(|id| values[id.index()] = None);
         }
         let output = |id: &ValueId| self.known(*id, &values).cloned().ok_or_else(|| Error::internal("an output that no node computes"));
         self.outputs.iter().map(output).collect()
@@ -131,7 +131,7 @@ impl Graph {
         for guard in &self.guards {
             if let Condition::Values(id, _) = guard.condition
                 && made.contains(&id)
-                && let Some(array) = &values[id.0]
+                && let Some(array) = &values[id.index()]
             {
                 guard.check_values(array)?;
             }
@@ -142,7 +142,7 @@ impl Graph {
     fn known<'a>(&'a self, id: ValueId, values: &'a [Option<Array>]) -> Option<&'a Array> {
         match &self.value(id).source {
             Source::Constant(array, _) => Some(array),
-            _ => values[id.0].as_ref(),
+            _ => values[id.index()].as_ref(),
         }
     }
 
@@ -155,16 +155,16 @@ impl Graph {
         let mut last = vec![None; self.values.len()];
         for (i, node) in self.nodes.iter().enumerate() {
             for id in node.inputs.iter().flatten().chain(&node.outputs) {
-                last[id.0] = Some(i);
+                last[id.index()] = Some(i);
             }
         }
         for id in &self.outputs {
-            last[id.0] = None;
+            last[id.index()] = None;
         }
         let mut uses = vec![Vec::new(); self.nodes.len()];
         for (i, node) in last.into_iter().enumerate() {
             if let Some(node) = node {
-                uses[node].push(ValueId(i));
+                uses[node].push(ValueId::new(i));
             }
         }
         uses

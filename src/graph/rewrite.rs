@@ -1,7 +1,7 @@
 //! Rewriting a graph node by node: a rule replaces a node by another operator, or says that its outputs are values that exist already.
 
 use super::structural_eq::equal_operators;
-use super::{Agreement, Condition, ConstantHashes, Graph, Node, Operator, Source, SourceLocation, Value, ValueId};
+use super::{Agreement, Condition, ConstantHashes, Graph, Node, Operator, Source, SourceLocation, Value, ValueId, ValueIds};
 use crate::array::Array;
 use crate::dim::Type;
 use crate::error::Result;
@@ -51,7 +51,7 @@ impl Rewriter<'_> {
 
     /// The node that makes a value.
     pub(crate) fn maker(&self, id: ValueId) -> Option<&Node> {
-        self.graph.nodes.get((*self.makers.get(id.0)?)?)
+        self.graph.nodes.get((*self.makers.get(id.index())?)?)
     }
 
     /// Whether a value is used once.
@@ -61,7 +61,7 @@ impl Rewriter<'_> {
 
     /// How often a value is used.
     pub(crate) fn uses(&self, id: ValueId) -> usize {
-        self.uses.get(id.0).copied().unwrap_or_default()
+        self.uses.get(id.index()).copied().unwrap_or_default()
     }
 
     /// Adds an operation with one output before the node that is being rewritten.
@@ -76,11 +76,11 @@ impl Rewriter<'_> {
         inputs: Vec<Option<ValueId>>,
         types: &[Type],
         location: SourceLocation,
-    ) -> Vec<ValueId> {
+    ) -> ValueIds {
         let value = |ty: &Type| Value { ty: ty.clone(), source: Source::Node, derivation: None };
-        let outputs: Vec<ValueId> = types.iter().map(|ty| self.graph.add(value(ty))).collect();
+        let outputs: ValueIds = types.iter().map(|ty| self.graph.add(value(ty))).collect();
         self.count(&inputs, true);
-        self.push(Node { op, inputs, outputs: outputs.clone(), location });
+        self.push(Node { op, inputs: inputs.into(), outputs: outputs.clone(), location });
         outputs
     }
 
@@ -91,19 +91,19 @@ impl Rewriter<'_> {
 
     fn count(&mut self, ids: &[Option<ValueId>], more: bool) {
         for id in ids.iter().flatten() {
-            if self.uses.len() <= id.0 {
-                self.uses.resize(id.0 + 1, 0);
+            if self.uses.len() <= id.index() {
+                self.uses.resize(id.index() + 1, 0);
             }
-            self.uses[id.0] = if more { self.uses[id.0] + 1 } else { self.uses[id.0].saturating_sub(1) };
+            self.uses[id.index()] = if more { self.uses[id.index()] + 1 } else { self.uses[id.index()].saturating_sub(1) };
         }
     }
 
     fn push(&mut self, node: Node) {
         for id in &node.outputs {
-            if self.makers.len() <= id.0 {
-                self.makers.resize(id.0 + 1, None);
+            if self.makers.len() <= id.index() {
+                self.makers.resize(id.index() + 1, None);
             }
-            self.makers[id.0] = Some(self.graph.nodes.len());
+            self.makers[id.index()] = Some(self.graph.nodes.len());
         }
         self.graph.nodes.push(node);
     }
@@ -121,22 +121,22 @@ impl Graph {
         let count = self.values.len();
         let mut uses = vec![0; count];
         for id in nodes.iter().flat_map(|node| node.inputs.iter().flatten()).chain(&self.outputs).copied().chain(self.guarded()) {
-            uses[id.0] += 1;
+            uses[id.index()] += 1;
         }
-        let mut same: Vec<ValueId> = (0..count).map(ValueId).collect();
+        let mut same: Vec<ValueId> = (0..count).map(ValueId::new).collect();
         let mut rewriter = Rewriter { graph: self, uses, makers: vec![None; count] };
         let mut changed = 0;
         for mut node in nodes {
-            node.inputs.iter_mut().flatten().for_each(|id| *id = same[id.0]);
+            node.inputs.iter_mut().flatten().for_each(|id| *id = same[id.index()]);
             match rule(&mut rewriter, &node)? {
                 None => {}
                 Some(Rewrite::Values(values)) => {
                     changed += 1;
                     rewriter.count(&node.inputs, false);
                     for (old, new) in node.outputs.iter().zip(values) {
-                        let moved = rewriter.uses[old.0];
+                        let moved = rewriter.uses[old.index()];
                         rewriter.count(&vec![Some(new); moved], true);
-                        same[old.0] = new;
+                        same[old.index()] = new;
                     }
                     continue;
                 }
@@ -144,7 +144,7 @@ impl Graph {
                     changed += 1;
                     rewriter.count(&node.inputs, false);
                     rewriter.count(&inputs, true);
-                    node = Node { op, inputs, location, ..node };
+                    node = Node { op, inputs: inputs.into(), location, ..node };
                 }
             }
             rewriter.push(node);
@@ -157,10 +157,10 @@ impl Graph {
 
     /// Makes outputs and guards look at other values.
     fn redirect(&mut self, same: &[ValueId]) {
-        self.outputs.iter_mut().for_each(|id| *id = same[id.0]);
+        self.outputs.iter_mut().for_each(|id| *id = same[id.index()]);
         for guard in &mut self.guards {
             if let Condition::Values(id, _) = &mut guard.condition {
-                *id = same[id.0];
+                *id = same[id.index()];
             }
         }
     }
@@ -185,7 +185,7 @@ impl Graph {
                 other.inputs == node.inputs && equal_operators(&*other.op, &*node.op) && same_types()
             };
             if let Some(other) = earlier.iter().find(is_equal) {
-                return Ok(Some(Rewrite::Values(other.outputs.clone())));
+                return Ok(Some(Rewrite::Values(other.outputs.to_vec())));
             }
             earlier.push(node.clone());
             Ok(None)
@@ -197,13 +197,13 @@ impl Graph {
     fn merge_constants(&mut self) -> usize {
         let mut hashes = ConstantHashes::default();
         let mut first: HashMap<u64, Vec<ValueId>> = HashMap::new();
-        let mut same: Vec<ValueId> = (0..self.values.len()).map(ValueId).collect();
+        let mut same: Vec<ValueId> = (0..self.values.len()).map(ValueId::new).collect();
         let mut merged = 0;
         for (i, value) in self.values.iter().enumerate() {
             let Source::Constant(array, _) = &value.source else { continue };
             let known = first.entry(hashes.of(array)).or_default();
             let equal = known.iter().find(|id| {
-                let other = &self.values[id.0];
+                let other = &self.values[id.index()];
                 other.ty == value.ty && other.constant().is_some_and(|other| other.is_same(array) || other.same_bytes(array))
             });
             match equal {
@@ -211,11 +211,11 @@ impl Graph {
                     same[i] = *id;
                     merged += 1;
                 }
-                None => known.push(ValueId(i)),
+                None => known.push(ValueId::new(i)),
             }
         }
         for node in &mut self.nodes {
-            node.inputs.iter_mut().flatten().for_each(|id| *id = same[id.0]);
+            node.inputs.iter_mut().flatten().for_each(|id| *id = same[id.index()]);
         }
         self.redirect(&same);
         merged

@@ -75,18 +75,18 @@ impl Graph {
             let mut hasher = DefaultHasher::new();
             let ty = &self.value(id).ty;
             ("input", position, ty.dtype, ty.rank()).hash(&mut hasher);
-            values[id.0] = hasher.finish();
+            values[id.index()] = hasher.finish();
         }
         for (id, value) in self.values() {
             if let Source::Constant(array, _) = &value.source {
-                values[id.0] = constants.hash(array);
+                values[id.index()] = constants.hash(array);
             }
         }
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            let hash = operation(node, node.inputs.iter().map(|input| input.map(|id| values[id.0])));
+            let hash = operation(node, node.inputs.iter().map(|input| input.map(|id| values[id.index()])));
             for (i, &id) in node.outputs.iter().enumerate() {
-                values[id.0] = hash.rotate_left(i as u32 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                values[id.index()] = hash.rotate_left(i as u32 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             }
             nodes.push(hash);
         }

@@ -14,14 +14,14 @@ impl Graph {
     pub fn part(&self, inputs: &[ValueId], outputs: &[ValueId]) -> Result<Graph> {
         let mut graph = self.clone();
         for &id in inputs {
-            graph.values[id.0].source = Source::Input(self.label(id).into());
-            graph.values[id.0].derivation = None;
+            graph.values[id.index()].source = Source::Input(self.label(id).into());
+            graph.values[id.index()].derivation = None;
         }
         // What makes a given value makes something that nobody needs instead.
         let mut nodes = std::mem::take(&mut graph.nodes);
         for node in &mut nodes {
             for output in node.outputs.iter_mut().filter(|output| inputs.contains(output)) {
-                let ty = graph.values[output.0].ty.clone();
+                let ty = graph.values[output.index()].ty.clone();
                 *output = graph.add(Value { ty, source: Source::Node, derivation: None });
             }
         }
@@ -36,7 +36,7 @@ impl Graph {
             )));
         }
         let symbols: BTreeSet<Arc<str>> =
-            inputs.iter().flat_map(|id| graph.values[id.0].ty.shape.to_vec()).flat_map(|dim| dim.expr().symbols()).collect();
+            inputs.iter().flat_map(|id| graph.values[id.index()].ty.shape.to_vec()).flat_map(|dim| dim.expr().symbols()).collect();
         let mut guards = std::mem::take(&mut graph.guards);
         guards.retain(|guard| match &guard.condition {
             Condition::Values(id, _) => {
@@ -71,7 +71,7 @@ impl Graph {
         for node in std::mem::take(&mut self.nodes) {
             match (node.op.agreement(), node.inputs.as_slice(), node.outputs.as_slice()) {
                 (Agreement::Random, [], [output]) => {
-                    self.values[output.0].source = Source::Input(format!("{name}_{}", opened.len()).into());
+                    self.values[output.index()].source = Source::Input(format!("{name}_{}", opened.len()).into());
                     self.inputs.push(*output);
                     opened.push(node.op);
                 }
@@ -109,11 +109,11 @@ impl Graph {
             for value in &graph.values {
                 ids.push(match &value.source {
                     Source::Input(input) => all.add_input(&format!("{name}.{input}"), value.ty.clone()),
-                    Source::Constant(array, named) => all.add_constant(array, named.as_ref(), value.derivation.clone()),
+                    Source::Constant(array, named) => all.add_constant(array, named.as_ref(), value.derivation.as_deref().cloned()),
                     Source::Node => all.add(value.clone()),
                 });
             }
-            let moved = |id: &ValueId| ids[id.0];
+            let moved = |id: &ValueId| ids[id.index()];
             for node in &graph.nodes {
                 let inputs = node.inputs.iter().map(|id| id.as_ref().map(moved)).collect();
                 all.nodes.push(Node { inputs, outputs: node.outputs.iter().map(moved).collect(), ..node.clone() });

@@ -129,7 +129,7 @@ impl Graph {
                 && let Some(fresh) = again(derivation, parameters, &mut done)?
             {
                 let (fresh, of_fresh) = fresh;
-                (*array, *derivation) = (Arc::new(fresh), of_fresh);
+                (*array, **derivation) = (Arc::new(fresh), of_fresh);
             }
         }
         Ok(graph)

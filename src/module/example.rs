@@ -20,7 +20,8 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Example {
-    inputs: Vec<(String, Tensor)>,
+    /// Shared by copies of the example: a model may have a hundred thousand.
+    inputs: Arc<Vec<(String, Tensor)>>,
     /// The structure around the inputs, where they were given as a tree.
     structure: Option<TreeDef>,
     /// Whether the user gave the names, so that the inputs are matched by name.
@@ -43,7 +44,7 @@ impl Example {
         let mut leaves = Vec::new();
         let structure = tree.tree_flatten(&mut leaves);
         let inputs = structure.leaf_names("x").into_iter().zip(leaves).collect();
-        Example { inputs, structure: Some(structure), ..Example::default() }
+        Example { inputs: Arc::new(inputs), structure: Some(structure), ..Example::default() }
     }
 
     /// An example that covers several calls: the tensors of the first, with each axis symbolic whose size differs between calls. Axes that
@@ -88,13 +89,13 @@ impl Example {
     /// One input more.
     pub fn input(mut self, name: &str, tensor: &Tensor) -> Example {
         self.named = true;
-        self.inputs.push((name.to_string(), tensor.clone()));
+        self.inputs_mut().push((name.to_string(), tensor.clone()));
         self
     }
 
     /// Gives the inputs these names, in order; where there are fewer names the rest keep theirs.
     pub fn named<S: AsRef<str>>(mut self, names: &[S]) -> Example {
-        for (input, name) in self.inputs.iter_mut().zip(names) {
+        for (input, name) in self.inputs_mut().iter_mut().zip(names) {
             input.0 = name.as_ref().to_string();
         }
         self
@@ -130,7 +131,7 @@ impl Example {
             own.or_else(|| element(name).filter(|_| of_file))
         };
         let mut given = HashSet::new();
-        for (name, _) in &self.inputs {
+        for (name, _) in self.inputs() {
             let Some((i, _)) = position(name) else {
                 return Err(Error::input(format!("there is no input `{name}`")).help(valid()));
             };
@@ -141,7 +142,9 @@ impl Example {
         if let Some(missing) = (0..wanted).find(|i| !given.contains(i)) {
             return Err(Error::input(format!("the input `{}` is missing", names[missing])).help(valid()));
         }
-        self.inputs.sort_by_cached_key(|(name, _)| position(name));
+        if !self.inputs.is_sorted_by_key(|(name, _)| position(name)) {
+            self.inputs_mut().sort_by_cached_key(|(name, _)| position(name));
+        }
         Ok(self)
     }
 
@@ -160,14 +163,14 @@ impl Example {
     /// The inputs but for this one.
     #[must_use]
     pub fn without(mut self, input: &str) -> Example {
-        self.inputs.retain(|(name, _)| name != input);
+        self.inputs_mut().retain(|(name, _)| name != input);
         self.structure = None;
         self
     }
 
     /// The same inputs in the order of these keys; those of one key stay in their order.
     pub(crate) fn sorted_by<K: Ord>(mut self, key: impl Fn(&str) -> K) -> Example {
-        self.inputs.sort_by_key(|(name, _)| key(name));
+        self.inputs_mut().sort_by_key(|(name, _)| key(name));
         self
     }
 
@@ -186,6 +189,9 @@ impl Example {
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input) for an unknown name, [`Size`](crate::ErrorCode::Size) where a symbolic size would have two values.
     pub fn with_given(mut self, given: &[(String, Tensor)]) -> Result<Example> {
+        if given.is_empty() {
+            return Ok(self);
+        }
         let mut sizes = Bindings::new();
         for (name, tensor) in given {
             let before = self.inputs.iter().find(|input| input.0 == *name).map(|input| input.1.shape());
@@ -202,7 +208,7 @@ impl Example {
                 sizes.bind(&symbol, n)?;
             }
         }
-        for (name, tensor) in &mut self.inputs {
+        for (name, tensor) in self.inputs_mut() {
             let replaced = given.iter().find(|given| given.0 == *name).map(|given| &given.1);
             if replaced.is_none() && !tensor.shape().is_symbolic() {
                 continue;
@@ -228,7 +234,7 @@ impl Example {
 
     /// The same inputs with values for some of them, which have the sizes that the inputs have in the example.
     pub(crate) fn with_given_values(mut self, values: &[(String, Tensor)]) -> Example {
-        for (name, tensor) in &mut self.inputs {
+        for (name, tensor) in self.inputs_mut() {
             if let Some((_, new)) = values.iter().find(|value| value.0 == *name) {
                 *tensor = new.retyped(tensor.ty().clone());
             }
@@ -242,31 +248,18 @@ impl Example {
     /// [`Input`](crate::ErrorCode::Input) where there is no such input, [`Argument`](crate::ErrorCode::Argument) where it has no such
     /// axis or the name is not an identifier, [`Size`](crate::ErrorCode::Size) where axes of this name differ in size in the example.
     pub fn symbolic(mut self, input: &str, axis: i64, size: &str) -> Result<Example> {
-        let names: Vec<String> = self.inputs.iter().map(|input| input.0.clone()).collect();
-        let index = names
-            .iter()
-            .position(|name| name == input)
-            .ok_or_else(|| Error::input(format!("there is no input `{input}`")).help(format!("the inputs are: {}", names.join(", "))))?;
-        if !is_symbol(size) {
-            return Err(Error::argument(format!("`{size}` is not a valid dimension name")).help("use letters, digits and _"));
-        }
-        if is_reserved(size) {
-            return Err(Error::argument(format!("`{size}` is the name of a size that depends on data")).help("use another name"));
-        }
+        let index = self.inputs.iter().position(|known| known.0 == input).ok_or_else(|| {
+            let names: Vec<&str> = self.inputs.iter().map(|known| known.0.as_str()).collect();
+            Error::input(format!("there is no input `{input}`")).help(format!("the inputs are: {}", names.join(", ")))
+        })?;
         let tensor = &self.inputs[index].1;
         let axis = tensor.shape().axis(axis)?;
-        let seen =
-            tensor.shape()[axis].example().ok_or_else(|| Error::size(format!("the size of axis {axis} of `{input}` is not known")))?;
-        let same = |dim: &Dim| dim.expr().as_symbol().is_some_and(|symbol| **symbol == *size);
-        if let Some(other) = self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().to_vec()).find(same)
-            && other.example() != Some(seen)
-        {
-            let elsewhere = other.example().map_or_else(|| other.to_string(), |n| n.to_string());
-            return Err(Error::size(format!("`{size}` is {elsewhere} elsewhere in the example and {seen} in `{input}`")));
-        }
+        let same = |dim: &&Dim| dim.expr().as_symbol().is_some_and(|symbol| **symbol == *size);
+        let elsewhere = self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().iter()).find(same);
         let mut dims = tensor.shape().to_vec();
-        dims[axis] = Dim::symbol(size, seen as usize);
-        self.inputs[index].1 = tensor.retyped(Type::new(tensor.dtype(), Shape::new(dims)));
+        dims[axis] = symbolic_dim((input, axis), &dims[axis], size, elsewhere)?;
+        let tensor = tensor.retyped(Type::new(tensor.dtype(), Shape::new(dims)));
+        self.inputs_mut()[index].1 = tensor;
         Ok(self)
     }
 
@@ -276,13 +269,20 @@ impl Example {
     /// # Errors
     /// [`Size`](crate::ErrorCode::Size) where a size is not known.
     pub fn symbolic_wherever_possible(mut self) -> Result<Example> {
-        for (name, tensor) in self.inputs.clone() {
-            for axis in (0..tensor.rank()).filter(|&axis| !tensor.shape()[axis].is_symbolic()) {
-                let symbol = symbol_of(&name, axis);
-                self = self.symbolic(&name, axis as i64, &symbol)?;
-                self.undeclared.insert(symbol.into());
+        let dims = self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().iter());
+        let mut known: HashMap<Arc<str>, Dim> = dims.filter_map(|dim| Some((dim.expr().as_symbol()?.clone(), dim.clone()))).collect();
+        let mut undeclared = std::mem::take(&mut self.undeclared);
+        for (name, tensor) in self.inputs_mut() {
+            let mut dims = tensor.shape().to_vec();
+            for (axis, dim) in dims.iter_mut().enumerate().filter(|(_, dim)| !dim.is_symbolic()) {
+                let symbol: Arc<str> = symbol_of(name, axis).into();
+                *dim = symbolic_dim((name, axis), dim, &symbol, known.get(&symbol))?;
+                known.insert(symbol.clone(), dim.clone());
+                undeclared.insert(symbol);
             }
+            *tensor = tensor.retyped(Type::new(tensor.dtype(), Shape::new(dims)));
         }
+        self.undeclared = undeclared;
         Ok(self)
     }
 
@@ -341,8 +341,13 @@ impl Example {
     /// Drops the values, but for those that the trace is specialized for: the module is then traced with shapes only, and nothing is computed.
     pub fn shapes_only(mut self) -> Example {
         let is_bare = |tensor: &Tensor| tensor.is_type_only() && tensor.symbolic_values().is_none();
-        for input in self.inputs.iter_mut().filter(|input| !self.specialized.contains(&input.0) && !is_bare(&input.1)) {
-            input.1 = Tensor::of_type(input.1.ty().clone());
+        let has_value = |input: &(String, Tensor)| !self.specialized.contains(&input.0) && !is_bare(&input.1);
+        if self.inputs.iter().any(has_value) {
+            let bare = |input: &(String, Tensor)| match has_value(input) {
+                true => (input.0.clone(), Tensor::of_type(input.1.ty().clone())),
+                false => input.clone(),
+            };
+            self.inputs = Arc::new(self.inputs.iter().map(bare).collect());
         }
         self
     }
@@ -359,7 +364,7 @@ impl Example {
         let shapes = self.inputs.iter().zip(arrays).map(|((name, tensor), array)| (name.as_str(), tensor.shape(), array.shape()));
         let bindings = crate::dim::Bindings::of(shapes)?;
         let mut example = self.clone();
-        for ((name, tensor), array) in example.inputs.iter_mut().zip(arrays) {
+        for ((name, tensor), array) in example.inputs_mut().iter_mut().zip(arrays) {
             if tensor.dtype() != array.dtype() {
                 return Err(Error::input(format!("expected {}, got {}{:?}", tensor.ty(), array.dtype(), array.shape())).at(&*name));
             }
@@ -374,7 +379,7 @@ impl Example {
     pub fn with_sizes(mut self, of: &dyn Fn(&str) -> Option<i64>) -> Example {
         let seen: BTreeMap<Arc<str>, i64> = self.symbols().into_iter().collect();
         let size = |symbol: &str| of(symbol).or_else(|| seen.get(symbol).copied());
-        for (_, tensor) in &mut self.inputs {
+        for (_, tensor) in self.inputs_mut() {
             let sized = |dim: &Dim| if dim.is_symbolic() { Dim::new(dim.expr(), dim.expr().eval(&size)) } else { dim.clone() };
             let shape: Shape = tensor.shape().iter().map(sized).collect();
             if shape.example() != tensor.shape().example() {
@@ -401,7 +406,7 @@ impl Example {
 
     /// The same with other expressions for symbols.
     pub(crate) fn substituted(mut self, of: &dyn Fn(&str) -> Option<Expr>) -> Example {
-        for (_, tensor) in &mut self.inputs {
+        for (_, tensor) in self.inputs_mut() {
             let dims = tensor.shape().iter().map(|dim| Dim::new(dim.expr().substitute(of), dim.example()));
             *tensor = tensor.retyped(Type::new(tensor.dtype(), dims.collect::<Shape>()));
         }
@@ -420,15 +425,10 @@ impl Example {
 
     /// The symbols in the order of the inputs, with their sizes in the example.
     pub fn symbols(&self) -> Vec<(Arc<str>, i64)> {
-        let mut symbols: Vec<(Arc<str>, i64)> = Vec::new();
-        for dim in self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().iter()) {
-            if let (Some(symbol), Some(seen)) = (dim.expr().as_symbol(), dim.example())
-                && symbols.iter().all(|(known, _)| known != symbol)
-            {
-                symbols.push((symbol.clone(), seen));
-            }
-        }
-        symbols
+        let mut known = HashSet::new();
+        let dims = self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().iter()).filter(|dim| dim.is_symbolic());
+        let sizes = dims.filter_map(|dim| Some((dim.expr().as_symbol()?.clone(), dim.example()?)));
+        sizes.filter(|(symbol, _)| known.insert(symbol.clone())).collect()
     }
 
     /// The symbols with what they are in the example.
@@ -448,8 +448,8 @@ impl Example {
             let least = (least > 0).then(|| of(Relation::AtLeast, least));
             least.into_iter().chain((greatest < i64::MAX).then(|| of(Relation::AtMost, greatest)))
         };
-        let symbols = self.symbols();
-        self.ranges.iter().filter(|(symbol, _)| symbols.iter().any(|(known, _)| known == *symbol)).flat_map(bounds).collect()
+        let symbols: HashSet<Arc<str>> = self.symbols().into_iter().map(|(symbol, _)| symbol).collect();
+        self.ranges.iter().filter(|(symbol, _)| symbols.contains(*symbol)).flat_map(bounds).collect()
     }
 
     /// The structure around the inputs, where they came as a tree.
@@ -462,10 +462,30 @@ impl Example {
         &self.inputs
     }
 
+    fn inputs_mut(&mut self) -> &mut Vec<(String, Tensor)> {
+        Arc::make_mut(&mut self.inputs)
+    }
+
     /// The tensors in order.
     pub fn tensors(&self) -> Vec<Tensor> {
         self.inputs.iter().map(|input| input.1.clone()).collect()
     }
+}
+
+/// The size of an axis of an input, made symbolic under this name; `elsewhere` is another of the same name, which has the same size.
+fn symbolic_dim((input, axis): (&str, usize), dim: &Dim, name: &str, elsewhere: Option<&Dim>) -> Result<Dim> {
+    if !is_symbol(name) {
+        return Err(Error::argument(format!("`{name}` is not a valid dimension name")).help("use letters, digits and _"));
+    }
+    if is_reserved(name) {
+        return Err(Error::argument(format!("`{name}` is the name of a size that depends on data")).help("use another name"));
+    }
+    let seen = dim.example().ok_or_else(|| Error::size(format!("the size of axis {axis} of `{input}` is not known")))?;
+    if let Some(other) = elsewhere.filter(|other| other.example() != Some(seen)) {
+        let elsewhere = other.example().map_or_else(|| other.to_string(), |n| n.to_string());
+        return Err(Error::size(format!("`{name}` is {elsewhere} elsewhere in the example and {seen} in `{input}`")));
+    }
+    Ok(Dim::symbol(name, seen as usize))
 }
 
 /// The index of an element of a list input, by its name: 1 for `images_1` in `images`.

@@ -38,6 +38,11 @@ impl Outputs {
         Outputs { names: structure.leaf_names("y"), tensors, structure, state: Vec::new(), declared: Vec::new() }
     }
 
+    /// A list of outputs with these names.
+    pub(crate) fn of_list(tensors: Vec<Tensor>, names: Vec<String>) -> Outputs {
+        Outputs { structure: TreeDef::list(tensors.len()), tensors, names, state: Vec::new(), declared: Vec::new() }
+    }
+
     /// The same outputs with other names, in order; where there are fewer names the rest keep theirs.
     #[must_use]
     pub fn with_names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Outputs {
@@ -61,6 +66,7 @@ impl Outputs {
         Outputs { state, ..self }
     }
 
+    #[cfg(test)]
     pub(crate) fn state(&self) -> &[String] {
         &self.state
     }
@@ -68,10 +74,6 @@ impl Outputs {
     /// The same outputs with the shapes that the file declares.
     pub(crate) fn with_declared(self, declared: Vec<Option<Shape>>) -> Outputs {
         Outputs { declared, ..self }
-    }
-
-    pub(crate) fn declared(&self) -> &[Option<Shape>] {
-        &self.declared
     }
 
     /// The names in order.
@@ -82,6 +84,11 @@ impl Outputs {
     /// The structure around the tensors: a list where the module knows no other.
     pub fn structure(&self) -> &TreeDef {
         &self.structure
+    }
+
+    /// All but the tensors: names, structure, attributes that are kept, and declared shapes.
+    pub(crate) fn into_description(self) -> (Vec<String>, TreeDef, Vec<String>, Vec<Option<Shape>>) {
+        (self.names, self.structure, self.state, self.declared)
     }
 
     /// The tensors as a list.
@@ -123,7 +130,7 @@ impl Outputs {
 impl From<Vec<Tensor>> for Outputs {
     fn from(tensors: Vec<Tensor>) -> Outputs {
         let names = (0..tensors.len()).map(|i| default_name(i, tensors.len())).collect();
-        Outputs { names, structure: TreeDef::list(tensors.len()), tensors, state: Vec::new(), declared: Vec::new() }
+        Outputs::of_list(tensors, names)
     }
 }
 

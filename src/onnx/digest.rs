@@ -13,56 +13,63 @@ impl Model {
     /// the values of the weights are not part of it; two traces of one program have one hash.
     pub fn graph_hash(&self) -> String {
         let mut names = Names::default();
-        let graph = self.proto.graph.as_ref().map(|graph| self.renamed(graph, &mut names));
+        let mut hash = ::blake3::Hasher::new();
+        if let Some(graph) = &self.proto.graph {
+            // The length of the graph comes first: it is encoded twice, since all of its bytes at once would take as much memory as the model.
+            let mut length = 0;
+            self.renamed(graph, &mut names, &mut |bytes| length += bytes.len() as u64);
+            // A hash takes all that is written to it.
+            let opened = open(MODEL_GRAPH, length, &mut hash);
+            debug_assert!(opened.is_ok());
+            self.renamed(graph, &mut names, &mut |bytes| {
+                hash.update(bytes);
+            });
+        }
         let mut rest =
             ModelProto { opset_import: self.proto.opset_import.clone(), functions: self.proto.functions.clone(), ..ModelProto::default() };
         rest.functions.iter_mut().for_each(|function| names.function(function));
-        let mut hash = ::blake3::Hasher::new();
-        if let Some(graph) = graph {
-            // A vector takes all that is written to it, and so does a hash.
-            let opened = open(MODEL_GRAPH, graph.len() as u64, &mut hash);
-            debug_assert!(opened.is_ok());
-            hash.update(&graph);
-        }
         hash.update(&rest.encode_to_vec());
         hash.finalize().to_string()
     }
 
-    /// The encoding of the graph, with names by the order of their first occurrence. Nodes, initializers and declarations are copied one at a time: all of
-    /// them at once would take as much memory as the model.
-    fn renamed(&self, graph: &GraphProto, names: &mut Names) -> Vec<u8> {
+    /// Writes the encoding of the graph, with names by the order of their first occurrence. Nodes, initializers and declarations are copied one at a time:
+    /// all of them at once would take as much memory as the model.
+    fn renamed(&self, graph: &GraphProto, names: &mut Names, write: &mut dyn FnMut(&[u8])) {
         let GraphProto { node, sparse_initializer, input, output, quantization_annotation, .. } = graph;
-        let mut inputs = Vec::new();
-        for info in input {
-            append(&GraphProto { input: vec![names.info(info)], ..GraphProto::default() }, &mut inputs);
+        // Names count from the inputs on. Which constant was written first depends on nothing but the program.
+        input.iter().for_each(|info| drop(names.renamed(&info.name)));
+        self.initializers.iter().for_each(|(name, _)| drop(names.renamed(name)));
+        let mut bytes = Vec::new();
+        let mut append = |part: GraphProto| {
+            bytes.clear();
+            // A vector has room for all that is written to it.
+            let encoded = part.encode(&mut bytes);
+            debug_assert!(encoded.is_ok());
+            write(&bytes);
+        };
+        // The fields of a message are written in the order of their numbers: nodes, initializers, the rest.
+        for node in node {
+            let mut node = node.clone();
+            names.node(&mut node);
+            append(GraphProto { node: vec![node], ..GraphProto::default() });
         }
-        // Which constant was written first depends on nothing but the program.
-        let mut initializers = Vec::new();
         for (name, array) in &self.initializers {
-            let mut stub = TensorProto {
-                name: name.clone(),
+            let stub = TensorProto {
+                name: names.renamed(name),
                 data_type: super::tensor::data_type(array.dtype()),
                 dims: array.shape().iter().map(|&n| n as i64).collect(),
                 ..TensorProto::default()
             };
-            names.rename(&mut stub.name);
-            append(&GraphProto { initializer: vec![stub], ..GraphProto::default() }, &mut initializers);
+            append(GraphProto { initializer: vec![stub], ..GraphProto::default() });
         }
-        // The fields of a message are written in the order of their numbers: nodes, initializers, the rest.
-        let mut bytes = Vec::new();
-        for node in node {
-            let mut node = node.clone();
-            names.node(&mut node);
-            append(&GraphProto { node: vec![node], ..GraphProto::default() }, &mut bytes);
+        for info in input {
+            append(GraphProto { input: vec![names.info(info)], ..GraphProto::default() });
         }
-        bytes.append(&mut initializers);
-        bytes.append(&mut inputs);
         for info in output {
-            append(&GraphProto { output: vec![names.info(info)], ..GraphProto::default() }, &mut bytes);
+            append(GraphProto { output: vec![names.info(info)], ..GraphProto::default() });
         }
         let (sparse_initializer, quantization_annotation) = (sparse_initializer.clone(), quantization_annotation.clone());
-        append(&GraphProto { sparse_initializer, quantization_annotation, ..GraphProto::default() }, &mut bytes);
-        bytes
+        append(GraphProto { sparse_initializer, quantization_annotation, ..GraphProto::default() });
     }
 
     /// The BLAKE3 hash of the weights in the order of the file: dtype, shape and data.
@@ -93,13 +100,6 @@ impl Model {
     }
 }
 
-/// Writes the fields of a message behind others.
-fn append(message: &GraphProto, bytes: &mut Vec<u8>) {
-    // A vector has room for all that is written to it.
-    let encoded = message.encode(bytes);
-    debug_assert!(encoded.is_ok());
-}
-
 fn strip_graph(graph: &mut GraphProto) {
     graph.metadata_props.clear();
     graph.doc_string.clear();
@@ -122,18 +122,25 @@ pub(super) struct Names(HashMap<String, usize>);
 
 impl Names {
     pub(super) fn rename(&mut self, name: &mut String) {
-        if !name.is_empty() {
-            let next = self.0.len();
-            let number = *self.0.entry(std::mem::take(name)).or_insert(next);
-            *name = format!("v{number}");
+        *name = self.renamed(name);
+    }
+
+    /// The name that stands for this one; no name stands for none.
+    fn renamed(&mut self, name: &str) -> String {
+        let next = self.0.len();
+        match self.0.get(name) {
+            _ if name.is_empty() => String::new(),
+            Some(number) => format!("v{number}"),
+            None => {
+                self.0.insert(name.to_string(), next);
+                format!("v{next}")
+            }
         }
     }
 
     /// A declaration without what says where it comes from.
     fn info(&mut self, info: &ValueInfoProto) -> ValueInfoProto {
-        let mut name = info.name.clone();
-        self.rename(&mut name);
-        ValueInfoProto { name, r#type: info.r#type.clone(), ..ValueInfoProto::default() }
+        ValueInfoProto { name: self.renamed(&info.name), r#type: info.r#type.clone(), ..ValueInfoProto::default() }
     }
 
     fn function(&mut self, function: &mut FunctionProto) {

@@ -62,7 +62,7 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
         self.add_size_guards(graph, &symbols, false)?;
         for (id, value) in graph.values() {
             if let Source::Constant(array, name) = &value.source {
-                values.insert(id, self.constant(array, name.as_ref(), value.derivation.as_ref())?);
+                values.insert(id, self.constant(array, name.as_ref(), value.derivation.as_deref())?);
             }
         }
         for node in graph.nodes() {

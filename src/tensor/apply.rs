@@ -115,7 +115,7 @@ fn derived(op: &Arc<dyn Operator>, inputs: &[Option<&Tensor>], output: usize, na
     }
     let input = |tensor: &Tensor| Some((tensor.value()?.clone(), tensor.derivation()));
     match inputs.iter().map(|tensor| tensor.map(|tensor| input(tensor).ok_or(())).transpose()).collect::<Result<Vec<_>, ()>>() {
-        Ok(inputs) => Origin::Derived(name.clone(), Arc::new(Computed { op: op.clone(), inputs, output, depth })),
+        Ok(inputs) => Origin::Derived(Box::new((name.clone(), Arc::new(Computed { op: op.clone(), inputs, output, depth })))),
         Err(()) => Origin::Literal,
     }
 }

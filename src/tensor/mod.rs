@@ -54,7 +54,7 @@ struct TensorData {
     ty: Type,
     value: Option<Arc<Array>>,
     /// The elements, where they are a few sizes.
-    dims: Option<DimArray>,
+    dims: Option<Box<DimArray>>,
     origin: Origin,
     /// Whether this is a Python number in a tensor's clothes, which has no say in the dtype of a result.
     weak: bool,
@@ -68,13 +68,13 @@ enum Origin {
     Literal,
     Parameter(Arc<str>),
     /// Computed from parameters, under this name where it has one.
-    Derived(Option<Arc<str>>, Arc<Computed>),
+    Derived(Box<(Option<Arc<str>>, Arc<Computed>)>),
     Traced(TracedRef),
 }
 
 impl Tensor {
     fn with(value: Option<Array>, ty: Type, origin: Origin) -> Tensor {
-        let dims = value.as_ref().filter(|_| !matches!(origin, Origin::Traced(_))).and_then(DimArray::read);
+        let dims = value.as_ref().filter(|_| !matches!(origin, Origin::Traced(_))).and_then(DimArray::read).map(Box::new);
         Tensor(Arc::new(TensorData { ty, value: value.map(Arc::new), dims, origin, weak: false, is_constant: false }))
     }
 
@@ -94,7 +94,7 @@ impl Tensor {
     /// A constant of a graph, with the name and the parameters behind it that it has there.
     pub(crate) fn of_constant(array: Array, name: Option<&Arc<str>>, derivation: Option<&Derivation>) -> Tensor {
         let origin = match (derivation, name) {
-            (Some(Derivation::Computed(computed)), name) => Origin::Derived(name.cloned(), computed.clone()),
+            (Some(Derivation::Computed(computed)), name) => Origin::Derived(Box::new((name.cloned(), computed.clone()))),
             (Some(Derivation::Parameter(name)), _) | (None, Some(name)) => Origin::Parameter(name.clone()),
             (None, None) => Origin::Literal,
         };
@@ -104,7 +104,7 @@ impl Tensor {
 
     /// A parameter of this name, whose values a module has, too.
     pub(crate) fn of_parameter(name: &Arc<str>, array: &Arc<Array>) -> Tensor {
-        let (dims, origin) = (DimArray::read(array), Origin::Parameter(name.clone()));
+        let (dims, origin) = (DimArray::read(array).map(Box::new), Origin::Parameter(name.clone()));
         Tensor(Arc::new(TensorData { ty: Type::from(&**array), value: Some(array.clone()), dims, origin, weak: false, is_constant: false }))
     }
 
@@ -136,7 +136,7 @@ impl Tensor {
         // A few elements always fit into memory; without a value the tensor would still be right.
         let value = dims.example().and_then(|array| array.cast(dtype).ok()).map(Arc::new);
         let ty = Type::new(dtype, dims.shape());
-        Tensor(Arc::new(TensorData { ty, value, dims: Some(dims), origin: Origin::Literal, weak: false, is_constant: false }))
+        Tensor(Arc::new(TensorData { ty, value, dims: Some(Box::new(dims)), origin: Origin::Literal, weak: false, is_constant: false }))
     }
 
     /// The same value as a parameter of this name, which the traced graph keeps.
@@ -236,8 +236,9 @@ impl Tensor {
     /// The name, if this is a parameter.
     pub fn parameter(&self) -> Option<&Arc<str>> {
         match &self.0.origin {
-            Origin::Parameter(name) | Origin::Derived(Some(name), _) => Some(name),
-            _ => None,
+            Origin::Parameter(name) => Some(name),
+            Origin::Derived(derived) => derived.0.as_ref(),
+            Origin::Literal | Origin::Traced(_) => None,
         }
     }
 
@@ -245,7 +246,7 @@ impl Tensor {
     fn derivation(&self) -> Option<Derivation> {
         match &self.0.origin {
             Origin::Parameter(name) => Some(Derivation::Parameter(name.clone())),
-            Origin::Derived(_, computed) => Some(Derivation::Computed(computed.clone())),
+            Origin::Derived(derived) => Some(Derivation::Computed(derived.1.clone())),
             _ => None,
         }
     }
@@ -257,7 +258,7 @@ impl Tensor {
 
     /// The elements as symbolic expressions, where this is a small integer tensor (rank 0 or 1) whose elements follow from sizes.
     pub fn symbolic_values(&self) -> Option<&DimArray> {
-        self.0.dims.as_ref()
+        self.0.dims.as_deref()
     }
 
     /// Whether the value differs from call to call: it is traced, or it consists of sizes that do.

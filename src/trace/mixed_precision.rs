@@ -214,7 +214,7 @@ impl Conversion<'_> {
         }
         let value = self.from.value(id);
         let Source::Constant(array, name) = &value.source else { return Err(Error::internal("a value is used before it is computed")) };
-        let new = self.to.add_constant(array, name.as_ref(), value.derivation.clone());
+        let new = self.to.add_constant(array, name.as_ref(), value.derivation.as_deref().cloned());
         self.values.insert(id, new);
         Ok(new)
     }

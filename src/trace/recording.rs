@@ -8,6 +8,7 @@ use crate::module::{DynModule, Example, Outputs, Signature};
 use crate::ops::seeded;
 use crate::tensor::{Recorder, Tensor};
 use crate::tree::TreeDef;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -110,19 +111,19 @@ impl Recording {
         granted: BTreeMap<Constraint, SourceLocation>,
         mut notes: Vec<Diagnostic>,
     ) -> Traced {
-        graph.set_declared_outputs(outputs.declared().to_vec());
-        if !outputs.state().is_empty() {
-            notes.push(Diagnostic::State(outputs.state().to_vec()));
+        let (names, structure, state, declared) = outputs.into_description();
+        graph.set_declared_outputs(declared);
+        if !state.is_empty() {
+            notes.push(Diagnostic::State(state));
         }
         for (constraint, location) in granted {
             graph.add_guard(Guard::sizes(constraint, location));
         }
-        let mut taken: HashSet<String> = example.inputs().iter().map(|input| input.0.clone()).collect();
-        let output_names: Vec<String> = outputs.names().iter().map(|name| free_name(name.clone(), &mut taken)).collect();
+        let output_names = free_names(names, example.inputs().iter().map(|input| input.0.as_str()));
         let of_inputs = module.input_structure().or_else(|| example.structure().cloned());
         let signature = Signature::new(
             of_inputs.filter(|it| it.leaf_count() == example.inputs().len()).unwrap_or_else(|| TreeDef::list(example.inputs().len())),
-            outputs.structure().clone(),
+            structure,
             output_names,
             example.symbols().into_iter().map(|(symbol, seen)| (symbol.to_string(), seen)).collect(),
         );
@@ -169,11 +170,22 @@ fn one_size(symbol: &str, constraint: &Constraint) -> Error {
     Error::size(format!("`{symbol}` is valid for one size only: {constraint}")).help(format!("give `{symbol}` a fixed size"))
 }
 
-/// The name, marked as an output's where an input or another output has it already.
-fn free_name(wanted: String, taken: &mut HashSet<String>) -> String {
-    let mut name = wanted;
-    while !taken.insert(name.clone()) {
-        name.push_str("_out");
+/// The names of outputs, each marked as one where an input or another output has it already.
+fn free_names<'a>(mut names: Vec<String>, inputs: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut taken: HashSet<Cow<str>> = inputs.map(Cow::Borrowed).collect();
+    let mut marked = Vec::new();
+    for (i, name) in names.iter().enumerate() {
+        if taken.insert(Cow::Borrowed(name)) {
+            continue;
+        }
+        let mut name = format!("{name}_out");
+        while !taken.insert(Cow::Owned(name.clone())) {
+            name.push_str("_out");
+        }
+        marked.push((i, name));
     }
-    name
+    for (i, name) in marked {
+        names[i] = name;
+    }
+    names
 }

@@ -206,7 +206,7 @@ fn simplify(
             changed += simplify(graph, skipped, shared, applied)?;
         }
         let op = (changed > 0).then(|| node.op.with_graphs(inner)).flatten();
-        Ok(op.map(|op| Rewrite::Operator { op, inputs: node.inputs.clone(), location: node.location.clone() }))
+        Ok(op.map(|op| Rewrite::Operator { op, inputs: node.inputs.to_vec(), location: node.location.clone() }))
     })?;
     for _ in 0..ROUNDS {
         let mut changed = 0;

@@ -28,9 +28,11 @@ use crate::trace::example_sizes_of;
 use crate::tree::Tree;
 use bytes::Bytes;
 use encoded::{Encoded, LastUse};
+use freed_axes::FreedAxis;
 #[cfg(feature = "tract")]
 pub(crate) use node_program::{NodeOperand, NodeProgram};
 use run::{DeclarationCheck, GraphRunner, Parameters, Scope};
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -100,16 +102,10 @@ impl OnnxModule {
         let opset = model.opset("").unwrap_or(*OPSETS.end());
         let weights: usize = model.initializers.iter().map(|(_, array)| array.byte_len()).sum();
         let size = weights.saturating_add(prost::Message::encoded_len(&model.proto));
-        let parameter = |(name, array): (String, Array)| (Arc::from(name), Arc::new(array));
-        let mut parameters: Parameters = model.initializers.into_iter().map(parameter).collect();
         let mut graph = model.proto.graph.ok_or_else(|| Error::damaged("a model without a graph"))?;
         if let Some(unread) = graph.initializer.first() {
             return Err(Error::unsupported(format!("unsupported element type {}", tensor::type_name(unread.data_type)))
                 .at(format!("initializer {}", unread.name)));
-        }
-        for sparse in &graph.sparse_initializer {
-            let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
-            parameters.extend([parameter((name.to_string(), tensor::dense(sparse).at(format!("initializer {name}"))?))]);
         }
         let is_foreign = model.proto.producer_name != env!("CARGO_PKG_NAME");
         let functions = model.proto.functions;
@@ -117,29 +113,38 @@ impl OnnxModule {
         if !OPSETS.contains(&opset) {
             return Err(Error::unsupported(format!("opset {opset}, expected {} to {}", OPSETS.start(), OPSETS.end())));
         }
-        let given = graph.input.iter().filter(|info| !parameters.contains_key(info.name.as_str()));
-        let known = given.clone().flat_map(value::symbols).collect();
-        let symbols = graph.input.iter().flat_map(value::symbols).map(str::to_string).collect();
-        let declared =
-            |info: &ValueInfoProto| Ok((info.name.clone(), Declared::of(info, &known, &sizes).at(format!("input {}", info.name))?));
-        let inputs = given.map(declared).collect::<Result<_>>()?;
         let outputs: Vec<String> = graph.output.iter().map(|info| info.name.clone()).collect();
-        let operators = operators.clone();
         let guarded = guards.iter().filter_map(|guard| match &guard.condition {
             SavedCondition::Values(name, _) => Some(name.as_str()),
             _ => None,
         });
         let nodes = std::mem::take(&mut graph.node);
         let last_uses = LastUse::find(&nodes, &outputs.iter().map(String::as_str).chain(guarded).collect());
-        let (declared_outputs, declared_values) = (Encoded::infos(graph.output)?, Encoded::infos(graph.value_info)?);
+        // Before there are parameters: decoded nodes take more than anything else of the model.
+        let nodes = Encoded::nodes(nodes)?;
+        let (declared_outputs, declared_values) =
+            (Encoded::infos(std::mem::take(&mut graph.output))?, Encoded::infos(std::mem::take(&mut graph.value_info))?);
+        let parameter = |(name, array): (String, Array)| (Arc::from(name), Arc::new(array));
+        let mut parameters: Parameters = model.initializers.into_iter().map(parameter).collect();
+        for sparse in &graph.sparse_initializer {
+            let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
+            parameters.extend([parameter((name.to_string(), tensor::dense(sparse).at(format!("initializer {name}"))?))]);
+        }
+        let given = graph.input.iter().filter(|info| !parameters.contains_key(info.name.as_str()));
+        let known = given.clone().flat_map(value::symbols).collect();
+        let symbols = graph.input.iter().flat_map(value::symbols).map(str::to_string).collect();
+        let declared =
+            |info: &ValueInfoProto| Ok((info.name.clone(), Declared::of(info, &known, &sizes).at(format!("input {}", info.name))?));
+        let mut inputs = given.map(declared).collect::<Result<Vec<_>>>()?;
+        inputs.shrink_to_fit();
         Ok(OnnxModule {
-            nodes: Encoded::nodes(nodes)?,
+            nodes,
             declared_outputs,
             declared_values,
             symbols,
             last_uses,
             functions,
-            operators,
+            operators: operators.clone(),
             opset,
             parameters,
             inputs,
@@ -183,12 +188,18 @@ impl OnnxModule {
     /// # Errors
     /// Where the inputs are not of the declared types, or an operation fails.
     pub fn evaluate(&self, inputs: &[Value]) -> Result<Vec<Value>> {
-        self.check(inputs)?;
-        self.check_sizes(inputs)?;
+        self.evaluate_owned(inputs.to_vec())
+    }
+
+    /// As [`OnnxModule::evaluate`]; each input is dropped behind its last use.
+    fn evaluate_owned(&self, inputs: Vec<Value>) -> Result<Vec<Value>> {
+        self.check(&inputs)?;
+        self.check_sizes(&inputs)?;
+        let freed = freed_axes::find(&self.inputs, &inputs);
         let mut scope = self.scope(inputs);
         // Guards on inputs come before anything runs. Where a node fails, a guard that does not hold is the reason.
         self.check_values(&scope, false)?;
-        let ran = self.run_nodes(inputs, &mut scope, None);
+        let ran = self.run_nodes(&freed, &mut scope, None);
         self.check_values(&scope, ran.is_ok())?;
         ran?;
         self.outputs.iter().map(|name| scope.get(name).at(format!("output {name}"))).collect()
@@ -209,15 +220,14 @@ impl OnnxModule {
     }
 
     /// Runs the nodes of the graph on the values in the scope.
-    fn run_nodes(&self, inputs: &[Value], scope: &mut Scope, found: Option<&DeclarationCheck>) -> Result<()> {
-        let freed = freed_axes::find(&self.inputs, inputs);
+    fn run_nodes(&self, freed: &[FreedAxis], scope: &mut Scope, found: Option<&DeclarationCheck>) -> Result<()> {
         let runner = GraphRunner {
             functions: &self.functions,
             operators: &self.operators,
             opset: self.opset,
             depth: 0,
             caller: None,
-            freed: &freed,
+            freed,
             is_foreign: self.is_foreign,
             found,
             is_scan: false,
@@ -291,10 +301,11 @@ impl OnnxModule {
             }
             None => value::around(&self.inputs, inputs)?,
         };
-        let mut scope = self.scope(&values);
+        let freed = freed_axes::find(&self.inputs, &values);
+        let mut scope = self.scope(values);
         // Iterations of loops, too, and calls of functions.
         let found = DeclarationCheck { wrong: RefCell::default(), nodes: Cell::new(NODES.saturating_add(self.size / NODE)) };
-        self.run_nodes(&values, &mut scope, Some(&found))?;
+        self.run_nodes(&freed, &mut scope, Some(&found))?;
         let outputs = self.declared_outputs.iter().flatten().map(|info| (OUTPUT, info));
         let declared = outputs.chain(self.declared_values.iter().flatten().map(|info| ("value", info)));
         let free = self.free_symbols(inputs);
@@ -326,19 +337,19 @@ impl OnnxModule {
     }
 
     /// The inputs and parameters by name.
-    fn scope(&self, inputs: &[Value]) -> Scope<'_> {
-        let mut scope = Scope::with_parameters(&self.parameters);
-        for ((name, _), value) in self.inputs.iter().zip(inputs) {
-            scope.insert(name, value.clone());
-        }
-        scope
+    fn scope(&self, inputs: Vec<Value>) -> Scope<'_> {
+        Scope::of_model(&self.parameters, self.inputs.iter().map(|(name, _)| name.as_str()).zip(inputs))
     }
 
-    /// The shapes that the file declares of the outputs, where it does: with the symbols of the inputs.
-    fn declared_shapes(&self) -> Vec<Option<Shape>> {
+    /// The shapes that the file declares of these outputs, where it does: with the symbols of the inputs. Where an output has its declared shape, both are one.
+    fn declared_shapes(&self, outputs: &[Tensor]) -> Vec<Option<Shape>> {
         let symbols = self.symbols.iter().map(String::as_str).collect();
         let shape = |info: &ValueInfoProto| Declared::of(info, &symbols, &BTreeMap::new()).ok()?.shape().cloned();
-        self.declared_outputs.iter().map(|info| shape(&*info.ok()?)).collect()
+        let shared = |(info, output): (Result<Cow<ValueInfoProto>>, &Tensor)| {
+            let declared = shape(&*info.ok()?)?;
+            Some(if declared == *output.shape() { output.shape().clone() } else { declared })
+        };
+        self.declared_outputs.iter().zip(outputs).map(shared).collect()
     }
 
     /// Inputs of the declared types, by name; `None` where a rank or the length of a sequence is not declared.
@@ -497,12 +508,12 @@ impl DynModule for OnnxModule {
             }
             None => value::around(&self.inputs, inputs)?,
         };
-        let outputs = self.evaluate(&values)?;
+        let outputs = self.evaluate_owned(values)?;
         let (names, tensors): (Vec<String>, Vec<Tensor>) =
             self.outputs.iter().zip(outputs).flat_map(|(name, value)| value.named(name)).unzip();
         let is_flat = tensors.len() == self.declared_outputs.len();
-        let declared = if is_flat { self.declared_shapes() } else { Vec::new() };
-        Ok(Outputs::from(tensors).with_names(names).with_declared(declared))
+        let declared = if is_flat { self.declared_shapes(&tensors) } else { Vec::new() };
+        Ok(Outputs::of_list(tensors, names).with_declared(declared))
     }
 
     fn output_names(&self) -> Vec<String> {

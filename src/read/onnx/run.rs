@@ -13,6 +13,7 @@ use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
 use crate::ops::{self, Iteration, IterationCount, MOST_READ, OpRegistry};
 use crate::tensor::{Tensor, is_tracing, location, superseded};
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub(super) type Parameters = HashMap<Arc<str>, Arc<Array>>;
 /// The values that can be seen from a graph: its own, then those around it.
 #[derive(Clone)]
 pub(super) struct Scope<'a> {
-    own: HashMap<String, Value>,
+    own: HashMap<Cow<'a, str>, Value>,
     parameters: Option<&'a Parameters>,
     around: Option<&'a Scope<'a>>,
 }
@@ -36,9 +37,9 @@ impl<'a> Scope<'a> {
         Scope { own: HashMap::new(), parameters: None, around: None }
     }
 
-    /// That of a whole model, which sees its parameters.
-    pub(super) fn with_parameters(parameters: &'a Parameters) -> Scope<'a> {
-        Scope { parameters: Some(parameters), ..Scope::new() }
+    /// That of a whole model, which sees its inputs and parameters.
+    pub(super) fn of_model(parameters: &'a Parameters, inputs: impl Iterator<Item = (&'a str, Value)>) -> Scope<'a> {
+        Scope { own: inputs.map(|(name, value)| (Cow::Borrowed(name), value)).collect(), parameters: Some(parameters), around: None }
     }
 
     fn inside(around: &'a Scope<'a>) -> Scope<'a> {
@@ -46,7 +47,7 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn insert(&mut self, name: &str, value: Value) {
-        self.own.insert(name.to_string(), value);
+        self.own.insert(Cow::Owned(name.to_string()), value);
     }
 
     pub(super) fn get(&self, name: &str) -> Result<Value> {

@@ -130,7 +130,7 @@ fn unexpanded(rewriter: &Rewriter, node: &Node) -> Option<Rewrite> {
     for i in 0..node.inputs.len() {
         let x = node.inputs[i]?;
         let Some(before) = rewriter.maker(x).filter(|maker| as_op::<Expand>(&maker.op).is_some()) else { continue };
-        let mut inputs = node.inputs.clone();
+        let mut inputs = node.inputs.to_vec();
         inputs[i] = before.inputs[0];
         let types = inputs.iter().map(|id| id.map(|id| rewriter.ty(id))).collect::<Vec<_>>();
         // Inference may give an equal size another form; only the very same shape is the same for sure.

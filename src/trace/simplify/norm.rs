@@ -112,7 +112,7 @@ fn affine(rewriter: &Rewriter, node: &Node) -> Option<Rewrite> {
     {
         return None;
     }
-    let mut inputs = norm.inputs.clone();
+    let mut inputs = norm.inputs.to_vec();
     match (function, &inputs[..]) {
         (Binary::Mul, [_, Some(scale)] | [_, Some(scale), None]) if number(rewriter, *scale) == Some(1.0) => inputs[1] = Some(vector),
         (Binary::Add, [_, _] | [_, _, None]) => {

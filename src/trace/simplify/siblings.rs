@@ -5,7 +5,7 @@ use super::{Shared, as_op};
 use crate::array::Array;
 use crate::dim::{Dim, Type};
 use crate::error::Result;
-use crate::graph::{Graph, Node, Rewrite, ValueId};
+use crate::graph::{Graph, Node, Rewrite, ValueId, ValueIds};
 use crate::ops::{MatMul, Reshape, Split};
 use crate::tensor::{Tensor, untraced};
 use std::collections::{BTreeMap, HashMap};
@@ -68,7 +68,7 @@ pub(super) fn products(graph: &mut Graph, shared: &Shared) -> Result<usize> {
     }
     let of: HashMap<ValueId, (usize, usize)> =
         found.iter().enumerate().flat_map(|(i, (outputs, _))| outputs.iter().enumerate().map(move |(k, id)| (*id, (i, k)))).collect();
-    let mut parts: HashMap<usize, Vec<ValueId>> = HashMap::new();
+    let mut parts: HashMap<usize, ValueIds> = HashMap::new();
     graph.rewrite(&mut |rewriter, node| {
         let Some(&(i, k)) = node.outputs.first().and_then(|id| of.get(id)) else { return Ok(None) };
         let split = match parts.get(&i) {
