@@ -1,6 +1,8 @@
 //! How much this process has done so far, for the display of progress, and what it is doing, for who explains its end. No result depends on it.
 
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write as _};
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -34,6 +36,79 @@ impl Work {
 
     pub(crate) fn add(self, amount: u64) {
         DONE[self as usize].fetch_add(amount, Ordering::Relaxed);
+    }
+}
+
+thread_local! {
+    /// The nodes that loops may still run on this thread, where a budget is set.
+    static LOOPS: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// A budget of what loops run on this thread as long as it lives, in nodes: for a call of a program that comes from a file, of which nobody knows whether it ends. Inside
+/// another one it changes nothing.
+///
+/// ```
+/// use ontrace::{ErrorCode, Tensor, while_loop, work::LoopBudget};
+/// let endless = || while_loop(&Tensor::from(&[true]).reshape(())?, vec![Tensor::from(&[1.0f32])], |state| {
+///     Ok((Tensor::from(&[true]).reshape(())?, state.to_vec()))
+/// });
+/// let _budget = LoopBudget::of_file(1000);
+/// assert_eq!(endless().unwrap_err().code(), ErrorCode::TooBig);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+#[must_use = "the budget holds as long as it lives"]
+pub struct LoopBudget {
+    is_outermost: bool,
+    /// It belongs to a thread.
+    _thread: PhantomData<*const ()>,
+}
+
+/// What came of taking nodes from the budget.
+pub(crate) enum Spent {
+    /// They were left.
+    Yes,
+    /// They were not.
+    No,
+    /// No budget is set.
+    Unlimited,
+}
+
+impl LoopBudget {
+    /// What every file may run: the work of a second or two.
+    const FREE: u64 = 1 << 19;
+
+    /// The bytes of a file that justify a node more.
+    const BYTES: u64 = 64;
+
+    /// The budget of a call of a program from a file of this many bytes.
+    pub fn of_file(size: usize) -> LoopBudget {
+        let is_outermost = LOOPS.get().is_none();
+        if is_outermost {
+            LOOPS.set(Some(LoopBudget::FREE.saturating_add(size as u64 / LoopBudget::BYTES)));
+        }
+        LoopBudget { is_outermost, _thread: PhantomData }
+    }
+
+    pub(crate) fn left() -> Option<u64> {
+        LOOPS.get()
+    }
+
+    pub(crate) fn spend(nodes: u64) -> Spent {
+        match LOOPS.get() {
+            None => Spent::Unlimited,
+            Some(left) => {
+                LOOPS.set(Some(left.saturating_sub(nodes)));
+                if left >= nodes { Spent::Yes } else { Spent::No }
+            }
+        }
+    }
+}
+
+impl Drop for LoopBudget {
+    fn drop(&mut self) {
+        if self.is_outermost {
+            LOOPS.set(None);
+        }
     }
 }
 
@@ -82,9 +157,25 @@ fn note(memory: &mut [u8], locations: impl Fn(&mut fmt::Formatter) -> fmt::Resul
 impl Drop for RunningStep {
     fn drop(&mut self) {
         if let Some(memory) = STEP.get() {
-            memory.lock().unwrap_or_else(PoisonError::into_inner)[..LENGTH].fill(0);
+            let memory = &mut memory.lock().unwrap_or_else(PoisonError::into_inner)[..];
+            // The innermost is the first that a panic drops.
+            if std::thread::panicking() {
+                PANICKED.with_borrow_mut(|step| *step = step.take().or_else(|| Some(noted(memory))));
+            }
+            memory[..LENGTH].fill(0);
         }
     }
+}
+
+thread_local! {
+    /// The step in which this thread panicked.
+    static PANICKED: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// The locations of the step in which the panic began that was caught on this thread, innermost first: none where nobody asked to have steps noted.
+#[cfg(feature = "tract")]
+pub(crate) fn step_of_panic() -> Vec<String> {
+    PANICKED.take().unwrap_or_default()
 }
 
 /// Has steps noted in this memory, of at most 64 KiB, from now on.
@@ -95,7 +186,6 @@ pub(crate) fn note_steps_in(memory: memmap2::MmapMut) {
 }
 
 /// The locations of the step in such memory, innermost first.
-#[cfg(any(feature = "tract", test))]
 pub(crate) fn noted(memory: &[u8]) -> Vec<String> {
     let Some((length, text)) = memory.split_first_chunk::<LENGTH>() else { return Vec::new() };
     let text = &text[..text.len().min(usize::from(u16::from_le_bytes(*length)))];

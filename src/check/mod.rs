@@ -36,7 +36,7 @@ use crate::module::{AsDynModule, DynModule, Example, Outputs};
 use crate::ops::seeded;
 use crate::tensor::Tensor;
 use crate::trace::{Traced, repeated};
-use crate::work::Work;
+use crate::work::{LoopBudget, Work};
 use input_generation::{Call, CallSpec, InputGenerator};
 use locate::Divergence;
 use std::collections::BTreeMap;
@@ -517,7 +517,10 @@ impl<'a> CheckRun<'a> {
         }
         self.report.cost.memory = self.report.cost.memory.max(memory);
         let inputs: Vec<Tensor> = call.inputs.iter().cloned().map(Tensor::from).collect();
-        let got = seeded(0, || self.candidate.forward(&inputs));
+        let got = {
+            let _budget = self.module.file_size().map(LoopBudget::of_file);
+            seeded(0, || self.candidate.forward(&inputs))
+        };
         self.report.cost.traced_runs += 1;
         if let Err(error) = &got
             && is_guard(error)
@@ -531,6 +534,10 @@ impl<'a> CheckRun<'a> {
             Ok(expected) => expected,
             // Tensors that cross from one trace into the next are kept somewhere: no matter of sizes.
             Err(error) if error.code() == ErrorCode::Trace => return Err(error.at("traced a second time").into()),
+            // A bound is no refusal by the model: what the example exceeds, other inputs will.
+            Err(error) if error.code() == ErrorCode::TooBig && self.compared == 0 => {
+                return Err(error.at(format!("called with {what}")).into());
+            }
             Err(error) => return Ok(self.refused(&call, error, got)),
         };
         if let Some(other) = other {

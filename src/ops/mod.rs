@@ -77,7 +77,7 @@ pub(crate) use attention::flex_attention;
 pub(crate) use binary::Binary;
 pub(crate) use cast::Cast;
 pub(crate) use control::cond_by_sizes;
-pub(crate) use control::{FEW, Iteration, IterationCount, MOST_READ, read_scan, repeat};
+pub(crate) use control::{FEW, Iteration, IterationCount, read_scan, repeat};
 pub use control::{cond, fori_loop, map, scan, while_loop};
 pub use conv::Window;
 pub(crate) use conv::{Conv, ConvTranspose};

@@ -38,6 +38,7 @@ use crate::module::{DynModule, Example, Outputs};
 use crate::onnx::{Model, refuse_misread};
 use crate::ops::OpRegistry;
 use crate::tensor::Tensor;
+use crate::work::LoopBudget;
 use std::path::Path;
 
 /// A file that can be called. Threads may share one: a call changes nothing of it.
@@ -135,6 +136,7 @@ impl LoadedModel {
 
 impl DynModule for LoadedModel {
     fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
+        let _budget = LoopBudget::of_file(self.size);
         self.module().forward(inputs)
     }
 

@@ -1,6 +1,7 @@
 //! tract panics on graphs that it does not expect: a panic here is an error like any other.
 
 use crate::error::{Error, Result};
+use crate::work::step_of_panic;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
@@ -28,6 +29,8 @@ pub(super) fn guarded<T>(f: impl FnOnce() -> TractResult<T>) -> Result<T> {
             }
         }));
     });
+    // A panic that was caught elsewhere is none of this call.
+    drop(step_of_panic());
     let was = QUIET.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(f));
     QUIET.set(was);
@@ -38,11 +41,11 @@ pub(super) fn guarded<T>(f: impl FnOnce() -> TractResult<T>) -> Result<T> {
             let text = panic.downcast_ref::<&str>().map(|text| text.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
             let text = text.unwrap_or_default();
             // tract's words where the system has no memory for a tensor.
-            Err(if text.starts_with("failed to allocate") {
-                Error::too_big(format!("tract: {text}"))
-            } else {
-                Error::runtime(format!("tract panicked: {text}"))
-            })
+            let error = match text.starts_with("failed to allocate") {
+                true => Error::too_big(format!("tract: {text}")),
+                false => Error::runtime(format!("tract panicked: {text}")),
+            };
+            Err(step_of_panic().into_iter().fold(error, Error::at))
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::limit::Limit;
 use crate::verification::{session, special, traced_unchecked};
 use ontrace::check::{FilledInput, check_indices, check_memory, fill_inputs, memory_limit};
 use ontrace::read;
+use ontrace::work::LoopBudget;
 use ontrace::{Array, DynModule, ErrorCode, Example, ResultExt, Tensor, Traced};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -52,6 +53,7 @@ impl Run {
             Backend::Tract => {
                 let session =
                     session(&self.model, prepared.model.format, traced.as_ref().map_err(Clone::clone)).at(self.model.display())?;
+                let _budget = LoopBudget::of_file(prepared.model.size);
                 // Where tract fails, the interpreter says which node and why, if it fails too.
                 session.forward(&tensors).map_err(|error| match error.code() {
                     ErrorCode::Runtime => eager().err().unwrap_or(error),

@@ -1,45 +1,53 @@
-//! The bound on the iterations of loops: a program that is read is not trusted to end.
+//! The bound on the iterations of loops: nobody knows of a program whether it ends.
 
 use crate::error::{Error, Result};
+use crate::work::{LoopBudget, Spent};
 use std::cell::Cell;
 
-/// The largest number of iterations of a loop that runs.
-pub(crate) const MOST_RUN: i64 = 1 << 24;
-
-/// The largest number of iterations of a loop that is written out while a file is read.
-pub(crate) const MOST_READ: i64 = 1 << 20;
+/// The largest number of iterations of a loop where no budget is set: of a program of one's own.
+const MOST: i64 = 1 << 24;
 
 thread_local! {
-    /// The iterations since the outermost of the loops that run on this thread began, where one runs, and the largest number of them.
-    static NESTED: Cell<Option<(i64, i64)>> = const { Cell::new(None) };
+    /// The iterations since the outermost of the loops that run on this thread began, where one runs.
+    static NESTED: Cell<Option<i64>> = const { Cell::new(None) };
 }
 
-/// The iterations of a loop, counted also with those of the loop around it: all together are at most four times as many as those of the outermost alone.
+/// The iterations of a loop. They are taken from the [`LoopBudget`] where one is set; else they are bounded, and together with those of the loops around it at four times as
+/// many.
 pub(crate) struct IterationCount {
+    /// What an iteration takes: itself, and the nodes of its body.
+    each: u64,
     own: i64,
-    most: i64,
     is_outermost: bool,
 }
 
-impl IterationCount {
-    /// Before the first iteration of a loop of at most so many.
-    pub(crate) fn start(most: i64) -> IterationCount {
-        let is_outermost = NESTED.get().is_none();
-        if is_outermost {
-            NESTED.set(Some((0, 4 * most)));
-        }
-        IterationCount { own: 0, most, is_outermost }
-    }
+fn too_many(most: i64) -> Error {
+    Error::too_big(format!("a loop of more than {most} iterations"))
+}
 
-    /// Refuses a loop whose number of iterations is known to be larger than the largest, before it begins.
+fn unjustified() -> Error {
+    Error::too_big("a loop of more iterations than the size of the file justifies")
+        .help("raise the limit if it is right that it runs as long (--limit 1GB)")
+}
+
+impl IterationCount {
+    /// Before the first iteration of a loop whose body has so many nodes, and whose number of iterations may be known.
     ///
     /// # Errors
-    /// [`TooBig`](crate::ErrorCode::TooBig).
-    pub(crate) fn compare(iterations: i64, most: i64) -> Result<()> {
-        match iterations > most {
-            true => Err(Error::too_big(format!("a loop of more than {most} iterations"))),
-            false => Ok(()),
+    /// [`TooBig`](crate::ErrorCode::TooBig) where the known number is too large.
+    pub(crate) fn start(nodes: usize, iterations: Option<i64>) -> Result<IterationCount> {
+        let each = 1 + nodes as u64;
+        let known = iterations.unwrap_or(0).max(0);
+        match LoopBudget::left() {
+            Some(left) if (known as u64).saturating_mul(each) > left => return Err(unjustified()),
+            None if known > MOST => return Err(too_many(MOST)),
+            _ => {}
         }
+        let is_outermost = NESTED.get().is_none();
+        if is_outermost {
+            NESTED.set(Some(0));
+        }
+        Ok(IterationCount { each, own: 0, is_outermost })
     }
 
     /// Counts an iteration that begins.
@@ -47,13 +55,18 @@ impl IterationCount {
     /// # Errors
     /// [`TooBig`](crate::ErrorCode::TooBig) where it is one too many.
     pub(crate) fn count(&mut self) -> Result<()> {
+        match LoopBudget::spend(self.each) {
+            Spent::Yes => return Ok(()),
+            Spent::No => return Err(unjustified()),
+            Spent::Unlimited => {}
+        }
         self.own += 1;
-        IterationCount::compare(self.own, self.most)?;
-        let (nested, most) = NESTED.get().unwrap_or((0, 4 * self.most));
-        NESTED.set(Some((nested + 1, most)));
-        match nested >= most {
-            true => Err(Error::too_big(format!("more than {most} iterations of a loop and of those inside it"))),
-            false => Ok(()),
+        let nested = NESTED.get().unwrap_or(0) + 1;
+        NESTED.set(Some(nested));
+        match (self.own > MOST, nested > 4 * MOST) {
+            (true, _) => Err(too_many(MOST)),
+            (_, true) => Err(Error::too_big(format!("more than {} iterations of a loop and of those inside it", 4 * MOST))),
+            _ => Ok(()),
         }
     }
 }
@@ -71,19 +84,54 @@ mod tests {
     use super::*;
     use crate::ErrorCode;
 
-    #[test]
-    fn a_loop_ends_after_its_most_iterations_and_nested_ones_after_four_times_as_many() {
-        let run = |inner: i64| -> Result<i64> {
-            let mut outer = IterationCount::start(1000);
-            loop {
-                outer.count()?;
-                let mut within = IterationCount::start(1000);
-                (0..inner).try_for_each(|_| within.count())?;
+    /// Runs an endless loop with one of so many iterations inside; gives how many iterations began.
+    fn endless(inner: i64) -> i64 {
+        let mut began = 0;
+        let error = loop {
+            let mut run = || -> Result<()> {
+                let mut outer = IterationCount::start(1, None)?;
+                loop {
+                    outer.count()?;
+                    began += 1;
+                    let mut within = IterationCount::start(3, Some(inner))?;
+                    (0..inner).try_for_each(|_| {
+                        began += 1;
+                        within.count()
+                    })?;
+                }
+            };
+            match run() {
+                Ok(()) => {}
+                Err(error) => break error,
             }
         };
-        for inner in [0, 100, i64::MAX] {
-            assert_eq!(run(inner).err().map(|error| error.code()), Some(ErrorCode::TooBig), "{inner}");
-            assert_eq!(NESTED.get(), None);
-        }
+        assert_eq!((error.code(), NESTED.get()), (ErrorCode::TooBig, None));
+        began
+    }
+
+    #[test]
+    fn loops_take_their_iterations_and_nodes_from_the_budget_of_the_file() {
+        let runs = |size: usize, inner: i64| {
+            let _budget = LoopBudget::of_file(size);
+            endless(inner)
+        };
+        // 2¹⁹ and one for every 64 bytes: two for an iteration of the outer loop, four of the inner one.
+        assert_eq!(runs(0, 0), 1 << 18);
+        assert_eq!(runs(64 << 19, 0), 1 << 19);
+        assert!(runs(0, 1000) < 140_000);
+        let _budget = LoopBudget::of_file(0);
+        assert!(IterationCount::start(1, Some(1 << 18)).is_ok() && IterationCount::start(2, Some(1 << 18)).is_err());
+        // The outermost budget holds.
+        let _raised = LoopBudget::of_file(64 << 20);
+        assert!(IterationCount::start(2, Some(1 << 18)).is_err());
+    }
+
+    #[test]
+    fn a_program_of_ones_own_may_run_a_loop_of_millions_but_not_for_ever() {
+        assert!(IterationCount::start(50, Some(MOST)).is_ok());
+        assert_eq!(IterationCount::start(0, Some(i64::MAX)).err().map(|error| error.code()), Some(ErrorCode::TooBig));
+        let mut count = IterationCount::start(0, None).unwrap();
+        count.own = MOST;
+        assert_eq!(count.count().unwrap_err().code(), ErrorCode::TooBig);
     }
 }

@@ -1,6 +1,6 @@
 //! A computation repeated on its own results.
 
-use super::{IterationCount, MOST_RUN, Outside, Replay, around, gathered, present, recorded, stacked, tensors, truth, types, varies};
+use super::{IterationCount, Outside, Replay, around, gathered, present, recorded, stacked, tensors, truth, types, varies};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
@@ -74,11 +74,9 @@ impl Operator for Loop {
         let limit = inputs.opt(0).map(|limit| limit.reshape(&[])?.item()).transpose()?.map(|n| n.to_i64());
         let mut on = inputs.opt(1).map_or(Ok(true), truth)?;
         let mut lists = vec![Vec::new(); self.items.len()];
-        if !self.asks && on {
-            IterationCount::compare(limit.unwrap_or(i64::MAX), MOST_RUN)?;
-        }
+        let known = (!self.asks && on).then(|| limit.unwrap_or(i64::MAX));
+        let mut iterations = IterationCount::start(self.body.nodes().len(), known)?;
         let mut iteration = 0;
-        let mut iterations = IterationCount::start(MOST_RUN);
         while on && limit.is_none_or(|limit| iteration < limit) {
             iterations.count()?;
             arguments[0] = Array::scalar(iteration);
@@ -206,7 +204,7 @@ fn followed(
     let mut on = condition.map(Tensor::item).transpose()?.is_none_or(|on| on.to_f64() != 0.0);
     let mut state = state.to_vec();
     let mut iterations = Vec::new();
-    let mut count = IterationCount::start(MOST_RUN);
+    let mut count = IterationCount::start(1, None)?;
     while on && limit.is_none_or(|limit| (iterations.len() as i64) < limit) {
         count.count()?;
         let iteration = body(&Tensor::from(Array::scalar(iterations.len() as i64)), &state)?;

@@ -1,6 +1,9 @@
 //! A computation done for each index of the first axis, in order.
 
-use super::{FEW, Iteration, Outside, Replay, around, gathered, location_of, present, recorded, repeat, stacked, tensors, types, varies};
+use super::{
+    FEW, Iteration, IterationCount, Outside, Replay, around, gathered, location_of, present, recorded, repeat, stacked, tensors, types,
+    varies,
+};
 use crate::array::Array;
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result, ResultExt};
@@ -82,8 +85,10 @@ impl Operator for Scan {
         let cut = present(inputs, count..count + self.cut)?;
         let mut arguments = present(inputs, 0..inputs.len())?;
         let length = cut.first().and_then(|x| x.shape().first().copied()).unwrap_or(0);
-        let mut stacks = vec![Vec::with_capacity(length); self.items.len()];
+        let mut iterations = IterationCount::start(self.body.nodes().len(), Some(i64::try_from(length).unwrap_or(i64::MAX)))?;
+        let mut stacks = vec![Vec::new(); self.items.len()];
         for step in 0..length {
+            iterations.count()?;
             for (slot, x) in arguments[count..].iter_mut().zip(&cut) {
                 *slot = x.slice(0, step, 1, 1)?.reshape(&x.shape()[1..])?;
             }
@@ -217,7 +222,9 @@ pub(crate) fn read_scan(
 /// The steps done one after the other.
 fn followed(mut state: Vec<Tensor>, xs: &[Tensor], length: i64, body: &mut ScanStep) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let mut steps = Vec::new();
+    let mut count = IterationCount::start(1, Some(length))?;
     for step in 0..length {
+        count.count()?;
         let slices = xs.iter().map(|x| x.select(0, step)).collect::<Result<Vec<_>>>()?;
         let (next, items) = body(&state, &slices).at(format!("step {step}"))?;
         state = next.iter().map(Tensor::strengthened).collect();

@@ -26,6 +26,7 @@ use crate::ops::{self, OpRegistry};
 use crate::tensor::{Tensor, guard};
 use crate::trace::example_sizes_of;
 use crate::tree::Tree;
+use crate::work::LoopBudget;
 use bytes::Bytes;
 use encoded::{Encoded, LastUse};
 use freed_axes::FreedAxis;
@@ -195,6 +196,7 @@ impl OnnxModule {
     fn evaluate_owned(&self, inputs: Vec<Value>) -> Result<Vec<Value>> {
         self.check(&inputs)?;
         self.check_sizes(&inputs)?;
+        let _budget = LoopBudget::of_file(self.size);
         let freed = freed_axes::find(&self.inputs, &inputs);
         let mut scope = self.scope(inputs);
         // Guards on inputs come before anything runs. Where a node fails, a guard that does not hold is the reason.
@@ -301,6 +303,7 @@ impl OnnxModule {
             }
             None => value::around(&self.inputs, inputs)?,
         };
+        let _budget = LoopBudget::of_file(self.size);
         let freed = freed_axes::find(&self.inputs, &values);
         let mut scope = self.scope(values);
         // Iterations of loops, too, and calls of functions.

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Inputs;
 use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
-use crate::ops::{self, Iteration, IterationCount, MOST_READ, OpRegistry};
+use crate::ops::{self, Iteration, IterationCount, OpRegistry};
 use crate::tensor::{Tensor, is_tracing, location, superseded};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -421,11 +421,9 @@ impl GraphRunner<'_> {
             return Ok(done);
         }
         let mut condition = start.cloned().unwrap_or_else(yes).reshape(())?;
-        if keeps_its_condition(body) && condition.item()?.to_f64() != 0.0 {
-            IterationCount::compare(most, MOST_READ)?;
-        }
+        let is_known = keeps_its_condition(body) && condition.item()?.to_f64() != 0.0;
         let (mut now, mut collected) = (state.clone(), vec![Vec::new(); lists]);
-        let mut count = IterationCount::start(MOST_READ);
+        let mut count = IterationCount::start(body.node.len(), is_known.then_some(most))?;
         for i in 0..most {
             if condition.item()?.to_f64() == 0.0 {
                 break;
@@ -572,4 +570,49 @@ fn tensors(values: &[Value]) -> Result<Vec<Tensor>> {
 /// A number that the course of a program depends on.
 fn number(x: &Tensor) -> Result<i64> {
     ops::fixed(x)?.first().copied().ok_or_else(|| Error::new(ErrorCode::Argument, "a required value is missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
+    use crate::onnx::{Model, sample};
+    use crate::read::onnx::OnnxModule;
+    use crate::{Array, ErrorCode, Result, Tensor};
+
+    /// A loop of so many iterations, whose body negates the state twice.
+    fn looped(iterations: i64) -> OnnxModule {
+        let body = GraphProto {
+            name: "body".into(),
+            node: vec![sample::node("Neg", &["s"], &["t"]), sample::node("Neg", &["t"], &["u"])],
+            input: vec![sample::value("i", 7, &[]), sample::value("on", 9, &[]), sample::value("s", 1, &[])],
+            output: vec![sample::value("on", 9, &[]), sample::value("u", 1, &[])],
+            ..GraphProto::default()
+        };
+        let node = NodeProto { attribute: vec![sample::body("body", body)], ..sample::node("Loop", &["n", "", "x"], &["y"]) };
+        let graph = GraphProto {
+            name: "main".into(),
+            node: vec![node],
+            input: vec![sample::value("x", 1, &[])],
+            output: vec![sample::value("y", 1, &[])],
+            ..GraphProto::default()
+        };
+        let opset_import = vec![OperatorSetIdProto { version: 17, ..OperatorSetIdProto::default() }];
+        let proto = ModelProto { ir_version: 8, opset_import, graph: Some(graph), ..ModelProto::default() };
+        OnnxModule::new(Model { proto, initializers: vec![("n".into(), Array::scalar(iterations))] }).unwrap()
+    }
+
+    #[test]
+    fn declarations_are_compared_in_65536_nodes_and_a_model_runs_eight_times_as_many() -> Result<()> {
+        let x = [Tensor::from(Array::scalar(1f32))];
+        let code = |result: Result<usize>| result.map_err(|error| error.code());
+        let compared = |iterations: i64| code(looped(iterations).wrong_declarations(&x).map(|wrong| wrong.len()));
+        // The loop is a node, too.
+        assert_eq!((compared(32_760), compared(32_800)), (Ok(0), Err(ErrorCode::TooBig)));
+        let run = |iterations: i64| looped(iterations).evaluate(&[x[0].clone().into()]);
+        assert_eq!(run(1000)?[0].tensor()?.to_vec::<f32>()?, [1.0]);
+        let error = run(1 << 18).unwrap_err();
+        assert_eq!(error.to_string().lines().next(), Some("node #0 (Loop): a loop of more iterations than the size of the file justifies"));
+        assert!(error.help_line().is_some_and(|help| help.contains("--limit")), "{error}");
+        Ok(())
+    }
 }
