@@ -141,7 +141,7 @@ fn declared(graph: &Graph) -> HashMap<Arc<str>, Dim> {
         let open = constraint.symbols().into_iter().filter(|symbol| !of_inputs.contains(symbol)).collect::<Vec<_>>();
         let [symbol] = open.as_slice() else { continue };
         let factor = || (1..=FACTORS).find(|&n| holds_with(&constraint, symbol, n)).map(Expr::from);
-        let found = constraint.solved_for(symbol).or_else(factor).map(|expr| {
+        let found = constraint.solved_for(symbol).or_else(factor).or_else(|| part(&constraint, symbol)).map(|expr| {
             let seen = expr.eval(&|name| example.get(name).copied());
             Dim::new(expr, seen)
         });
@@ -175,6 +175,18 @@ fn complete(graph: &Graph, elements: &[Arc<str>], example: &HashMap<Arc<str>, i6
             known.insert((*last).clone(), Dim::new(expr, seen));
         }
     }
+}
+
+/// What a symbol is in an equation of a multiple of it, at sizes that the factor divides.
+fn part(constraint: &Constraint, symbol: &str) -> Option<Expr> {
+    let Constraint::Related(left, Relation::Equal, right) = constraint else { return None };
+    let difference = left.add(&right.neg());
+    let free = |expr: &Expr| expr.symbols().iter().all(|other| **other != *symbol);
+    (2..=FACTORS).find_map(|factor| {
+        let multiple = Expr::symbol(symbol).mul(&factor.into());
+        let (above, below) = (difference.add(&multiple.neg()).neg(), difference.add(&multiple));
+        [above, below].into_iter().find(free).map(|whole| whole.floor_div(&factor.into()))
+    })
 }
 
 /// Whether an equation is one of equal expressions where a symbol is this number.
@@ -428,6 +440,12 @@ mod tests {
         let traced = record(&model, example.symbolic("y", 0, "n").unwrap().shapes_only()).unwrap();
         let used = find(traced.graph()).remove(2).unwrap();
         assert_eq!(used.values(&mut Random::new(0), 0, 2, Sizes::Example), [6, 4]);
+        // A multiple that meets a size.
+        let model = from_fn(|(x, y, count): (Tensor, Tensor, Tensor)| x.repeat(&count.to_dims()?)?.add(&y));
+        let example = Example::new().input("x", &zeros(&[2])).input("y", &zeros(&[6])).input("count", &Tensor::from(&[3i64]));
+        let traced = record(&model, example.symbolic("y", 0, "n").unwrap().shapes_only()).unwrap();
+        let used = find(traced.graph()).remove(2).unwrap();
+        assert_eq!(used.values(&mut Random::new(0), 0, 1, Sizes::Example), [3]);
         // A sum of two widths that nothing else says.
         let model = from_fn(|(x, y, widths): (Tensor, Tensor, Tensor)| {
             let widths = widths.to_dims()?;
