@@ -1,7 +1,7 @@
 //! Diagnostics of a trace: what limits its use with other inputs.
 
 use super::Traced;
-use crate::dim::{Expr, Type};
+use crate::dim::{Constraint, Expr, Type};
 use crate::graph::{Agreement, Condition, Graph, Guard, Node, Source, SourceLocation, ValueId};
 use crate::ops::Slice;
 use crate::tensor::scalar_value::ScalarValue;
@@ -163,6 +163,43 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
         }
     });
     unused.chain(fixed).chain(folded).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
+}
+
+impl Traced {
+    /// The axes of outputs that the file gives the name of another axis, which is of another size: those of inputs and of the outputs before.
+    /// Runtimes compute such a model all the same.
+    pub fn contradicting_axes(&self) -> Vec<String> {
+        let graph = self.graph();
+        let dims = |id: &ValueId| graph.value(*id).ty.shape.iter().enumerate().map(|(axis, dim)| (axis, dim.expr())).collect::<Vec<_>>();
+        let of_inputs: BTreeSet<Arc<str>> = graph.inputs().iter().flat_map(dims).flat_map(|(_, expr)| expr.symbols()).collect();
+        let related: BTreeSet<Arc<str>> = graph.size_constraints().flat_map(Constraint::symbols).collect();
+        let is_free = |expr: &Expr| expr.symbols().iter().all(|symbol| of_inputs.contains(symbol) && !related.contains(symbol));
+        let mut named: BTreeMap<Arc<str>, (String, Expr)> = BTreeMap::new();
+        for (id, (axis, expr)) in graph.inputs().iter().flat_map(|id| dims(id).into_iter().map(move |dim| (id, dim))) {
+            if let Some(symbol) = expr.as_symbol() {
+                named.entry(symbol.clone()).or_insert_with(|| (format!("axis {axis} of input {}", graph.label(*id)), expr.clone()));
+            }
+        }
+        let mut found = Vec::new();
+        for ((id, declared), (name, _)) in graph.outputs().iter().zip(graph.declared_outputs()).zip(self.outputs()) {
+            let declared = declared.iter().flat_map(|shape| shape.iter());
+            for ((axis, expr), declared) in dims(id).into_iter().zip(declared).filter(|((_, expr), _)| is_free(expr)) {
+                let Some(symbol) = declared.expr().as_symbol().cloned() else { continue };
+                let (first, known) = named.entry(symbol.clone()).or_insert_with(|| (format!("axis {axis} of output {name}"), expr.clone()));
+                if is_free(known) && differ(known, &expr) {
+                    found.push(format!("axis {axis} of output {name} is named `{symbol}`, as {first}, but is {expr}, not {known}"));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Whether two sizes are unlike at sizes that are unlike.
+fn differ(one: &Expr, other: &Expr) -> bool {
+    let symbols: Vec<Arc<str>> = one.symbols().union(&other.symbols()).cloned().collect();
+    let at = |expr: &Expr, first: i64| expr.eval(&|symbol| symbols.iter().position(|known| **known == *symbol).map(|i| first + i as i64));
+    [97, 1009].into_iter().all(|first| at(one, first).zip(at(other, first)).is_some_and(|(one, other)| one != other))
 }
 
 /// The symbols that stand for elements of inputs, with the elements' names: `size[0]`, or `n` of a scalar.

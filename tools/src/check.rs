@@ -78,6 +78,9 @@ impl Check {
         ontrace::isolation::limit_memory(memory);
         if format == Format::Onnx {
             declarations(&path, &traced, &example)?;
+            for contradiction in traced.contradicting_axes() {
+                text.push_str(&format!("warning: {}\n", printable(&contradiction)));
+            }
         }
         text.push_str(&format!("valid       {}\n", count(traced.graph().nodes().len(), "operator")));
         let is_recorded = |path: &&PathBuf| matches!(path.extension().and_then(|e| e.to_str()), Some("npz" | "npy" | "safetensors"));
