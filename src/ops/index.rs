@@ -465,13 +465,7 @@ impl Tensor {
     /// [`Argument`](crate::ErrorCode::Argument) for more indices than axes, and where an index is outside its axis.
     #[track_caller]
     pub fn index(&self, indices: &[Option<&Tensor>]) -> Result<Tensor> {
-        let mut given = numbered(self, indices)?;
-        let is_indexed = |axis: usize| given.iter().any(|(indexed, _)| *indexed == axis);
-        // Where nothing is read no index is out of range, but there must be something to name.
-        let reads_nothing = self.shape().iter().enumerate().any(|(axis, dim)| !is_indexed(axis) && *dim == 0);
-        if reads_nothing && given.iter().all(|(axis, _)| self.shape()[*axis].fixed().is_some_and(|n| n > 0)) {
-            given = given.into_iter().map(|(axis, index)| Ok((axis, index.mul(0)?))).collect::<Result<_>>()?;
-        }
+        let given = numbered(self, indices)?;
         match given.as_slice() {
             [] => Ok(self.clone()),
             [(axis, index)] => self.index_select(*axis as i64, index),
@@ -536,6 +530,12 @@ fn numbered(x: &Tensor, indices: &[Option<&Tensor>]) -> Result<Vec<(usize, Tenso
     }
     if axis > x.rank() {
         return Err(Error::argument(format!("{axis} indices for a tensor of shape {}", x.shape())));
+    }
+    // In rows of nothing no index is out of range, but there must be one.
+    let is_indexed = |axis: usize| given.iter().any(|(indexed, _)| *indexed == axis);
+    let of_nothing = x.shape().iter().enumerate().any(|(axis, dim)| !is_indexed(axis) && *dim == 0);
+    if of_nothing && given.iter().all(|(axis, _)| x.shape()[*axis].fixed().is_some_and(|n| n > 0)) {
+        return given.into_iter().map(|(axis, index)| Ok((axis, index.mul(0)?))).collect();
     }
     Ok(given)
 }

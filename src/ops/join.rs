@@ -306,12 +306,18 @@ impl Tensor {
     /// [`Argument`](crate::ErrorCode::Argument) where there are fewer repeats than axes.
     #[track_caller]
     pub fn repeat(&self, repeats: impl Into<Shape>) -> Result<Tensor> {
-        let repeats: Vec<Dim> = repeats.into().to_vec();
+        let mut repeats: Vec<Dim> = repeats.into().to_vec();
         let new = repeats
             .len()
             .checked_sub(self.rank())
             .ok_or_else(|| Error::argument(format!("expected one repeat per axis: got {} for {} axes", repeats.len(), self.rank())))?;
         let raised = self.unsqueeze_axes(&(0..new as i64).collect::<Vec<_>>())?;
+        // torch asks for no count of nothing.
+        for (n, dim) in repeats.iter_mut().zip(raised.shape().iter()) {
+            if *dim == 0 && n.fixed().is_some_and(|n| n < 0) {
+                *n = Dim::Fixed(1);
+            }
+        }
         if repeats.iter().all(|n| *n == 1) { Ok(raised) } else { apply_one(Tile { repeats }, &[&raised]) }
     }
 
