@@ -62,11 +62,9 @@ pub mod check;
 #[cfg(feature = "tract")]
 mod coverage;
 pub mod dim;
-pub mod error;
 pub mod graph;
 #[cfg(feature = "tract")]
 pub mod isolation;
-mod kernels;
 #[cfg(test)]
 mod laws;
 pub mod module;
@@ -81,6 +79,9 @@ pub mod trace;
 pub mod tracer;
 pub mod tree;
 pub mod work;
+
+pub(crate) use ontrace_array::{each_dtype, kernels};
+pub use ontrace_array::error;
 
 pub use array::{Array, DType, Scalar};
 pub use dim::{Dim, Shape, Type};
@@ -101,16 +102,18 @@ pub mod guide {
         #![doc = include_str!("../docs/coming-from.md")]
     }
 
-    /// What each [`ErrorCode`](crate::ErrorCode) means.
-    pub mod error_codes {
-        #![doc = include_str!("error_codes.md")]
-    }
+    pub use ontrace_array::error_codes;
 
     #[cfg(any(not(doctest), feature = "tract"))]
     pub mod deploying {
         #![doc = include_str!("../docs/deploying.md")]
     }
 }
+
+/// The examples of the error codes are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../crates/array/src/error_codes.md")]
+pub struct ErrorCodes;
 
 /// The README's example is compiled and run.
 #[cfg(all(doctest, feature = "tract"))]

@@ -31,7 +31,7 @@ fn code_spans(text: &str) -> Vec<(&str, &str)> {
 /// Whether a code span is a path; the lists of tests/data/ are written by test runs.
 fn is_path(span: &str) -> bool {
     !span.starts_with("tests/data/")
-        && ["src/", "tests/", "tools/", "docs/", "benches/", "examples/"].iter().any(|folder| span.starts_with(folder))
+        && ["src/", "crates/", "tests/", "tools/", "docs/", "benches/", "examples/"].iter().any(|folder| span.starts_with(folder))
         && !span.contains([' ', '*', '{'])
 }
 

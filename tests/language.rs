@@ -54,8 +54,8 @@ const PAGE: &[(&str, &str)] = &[("tests/docs.rs", "pages of the documentation")]
 const PROSE_LENGTHS: &[(&str, &str)] = &[
     ("src/onnx/", "byte lengths"),
     ("src/ops/recurrent.rs", "sequence lengths"),
-    ("src/kernels/recurrent.rs", "sequence lengths"),
-    ("src/kernels/packed_recurrent.rs", "sequence lengths"),
+    ("crates/array/src/kernels/recurrent.rs", "sequence lengths"),
+    ("crates/array/src/kernels/packed_recurrent.rs", "sequence lengths"),
     ("src/ops/loss.rs", "sequence lengths, as torch's ctc_loss names them"),
     ("src/ops/segments.rs", "segment lengths, as torch's segment_reduce names them"),
     ("src/ops/decompositions.rs", "sequence lengths of ReverseSequence"),
@@ -106,8 +106,8 @@ const DRAW: &[(&str, &str)] = &[
 const LENGTHS: &[(&str, &str)] = &[
     ("src/onnx/encode.rs", "byte lengths of protobuf fields"),
     ("src/ops/recurrent.rs", "sequence lengths"),
-    ("src/kernels/recurrent.rs", "sequence lengths"),
-    ("src/kernels/packed_recurrent.rs", "sequence lengths"),
+    ("crates/array/src/kernels/recurrent.rs", "sequence lengths"),
+    ("crates/array/src/kernels/packed_recurrent.rs", "sequence lengths"),
     ("src/ops/loss.rs", "sequence lengths, as torch's ctc_loss names them"),
     ("src/ops/segments.rs", "segment lengths, as torch's segment_reduce names them"),
     ("src/ops/decompositions.rs", "sequence lengths of ReverseSequence"),
@@ -167,7 +167,7 @@ fn walk(path: &Path, files: &mut Vec<PathBuf>) {
 /// All code and documentation: path and text.
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
-    for top in ["src", "tests", "tools", "docs", "benches", "examples", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "build.rs"] {
+    for top in ["src", "crates", "tests", "tools", "docs", "benches", "examples", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "build.rs"] {
         let path = root().join(top);
         if path.exists() {
             walk(&path, &mut files);

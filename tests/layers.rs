@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The layer of each module of the crate: a file uses its own module and modules of a strictly lower layer.
+/// The folders of the library: its crate, and the one below it, whose modules stand in the same tree.
+const LIBRARY: [&str; 2] = ["crates/array/src", "src"];
+
+/// The layer of each module of the library: a file uses its own module and modules of a strictly lower layer.
 const LAYERS: &[(&str, u8)] = &[
     ("error", 0),
     ("work", 0),
@@ -45,11 +48,11 @@ const LINES: usize = 800;
 /// The only files that hold `unsafe`: bytes of a mapped file, room for results, hints to the cache, the name of an
 /// unnamed file, the limits of a process, and the allocators that measure.
 const UNSAFE: &[&str] = &[
-    "src/array/mapped.rs",
+    "crates/array/src/array/mapped.rs",
+    "crates/array/src/kernels/fill.rs",
+    "crates/array/src/kernels/packed_gemm.rs",
+    "crates/array/src/kernels/vector.rs",
     "src/isolation/system.rs",
-    "src/kernels/fill.rs",
-    "src/kernels/packed_gemm.rs",
-    "src/kernels/vector.rs",
     "src/onnx/unnamed_file.rs",
     "src/runtime/packed_matmul.rs",
     "tests/",
@@ -80,6 +83,11 @@ fn sources(folders: &[&str]) -> Vec<(String, String)> {
         (name, std::fs::read_to_string(path).unwrap())
     };
     files.into_iter().map(read).collect()
+}
+
+/// The path of a file of the library in its crate.
+fn in_library(name: &str) -> &str {
+    LIBRARY.iter().find_map(|folder| name.strip_prefix(folder)?.strip_prefix('/')).unwrap_or(name)
 }
 
 /// The program alone: no comments, and nothing behind `#[cfg(test)]`.
@@ -134,7 +142,7 @@ fn exports() -> Vec<(String, String)> {
 fn macros(sources: &[(String, String)]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (name, text) in sources {
-        let module = name["src/".len()..].split(['/', '.']).next().unwrap();
+        let module = in_library(name).split(['/', '.']).next().unwrap();
         for exported in text.split("#[macro_export]").skip(1) {
             if let Some((_, rest)) = exported.split_once("macro_rules! ") {
                 found.push((rest.split([' ', '{']).next().unwrap().to_string(), module.to_string()));
@@ -182,13 +190,13 @@ fn layer(module: &str) -> Option<u8> {
 
 #[test]
 fn a_file_uses_its_own_module_and_strictly_lower_layers() {
-    let (sources, mut exports) = (sources(&["src"]), exports());
+    let (sources, mut exports) = (sources(&LIBRARY), exports());
     exports.extend(macros(&sources));
     let tests = only_for_tests(&sources);
     let mut wrong = Vec::new();
     let mut seen = 0;
-    for (name, text) in sources.iter().filter(|(name, _)| name != "src/lib.rs" && !tests.contains(name)) {
-        let module = name["src/".len()..].split(['/', '.']).next().unwrap();
+    for (name, text) in sources.iter().filter(|(name, _)| in_library(name) != "lib.rs" && !tests.contains(name)) {
+        let module = in_library(name).split(['/', '.']).next().unwrap();
         let Some(own) = layer(module) else {
             wrong.push(format!("{name}: the module {module} has no layer"));
             continue;
@@ -219,13 +227,13 @@ fn an_upward_import_would_be_found() {
 #[test]
 fn no_file_is_longer_than_a_person_reads() {
     let long =
-        sources(&["src", "tools", "tests"]).into_iter().map(|(name, text)| (name, text.lines().count())).filter(|file| file.1 > LINES);
+        sources(&["crates", "src", "tools", "tests"]).into_iter().map(|(name, text)| (name, text.lines().count())).filter(|file| file.1 > LINES);
     assert_eq!(long.collect::<Vec<_>>(), []);
 }
 
 #[test]
 fn only_the_runtime_names_tract() {
-    let named: Vec<String> = sources(&["src", "tools"])
+    let named: Vec<String> = sources(&["crates", "src", "tools"])
         .into_iter()
         .filter(|(name, text)| {
             !name.starts_with("src/runtime/")
@@ -240,7 +248,7 @@ fn only_the_runtime_names_tract() {
 fn unsafe_has_one_address() {
     // As a keyword: torch calls an argument so, too.
     let word = |text: &str| ["{", "fn", "impl", "extern", "trait"].iter().any(|next| text.contains(&format!("unsafe {next}")));
-    let found: Vec<String> = sources(&["src", "tools"])
+    let found: Vec<String> = sources(&["crates", "src", "tools"])
         .into_iter()
         .filter(|(name, text)| !UNSAFE.iter().any(|allowed| name.starts_with(allowed)) && word(&program(text)))
         .map(|(name, _)| name)
@@ -253,14 +261,18 @@ type ModulePath = Vec<String>;
 
 /// The modules of the crate by their path, with their programs; those that are compiled for tests only are left out.
 fn modules() -> BTreeMap<ModulePath, String> {
-    let sources = sources(&["src"]);
+    let sources = sources(&LIBRARY);
     let tests = only_for_tests(&sources);
     let path = |name: &str| {
-        let name = name["src/".len()..].trim_end_matches(".rs");
+        let name = in_library(name).trim_end_matches(".rs");
         let name = name.trim_end_matches("/mod").trim_end_matches("lib");
         name.split('/').filter(|part| !part.is_empty()).map(str::to_string).collect()
     };
-    sources.iter().filter(|(name, _)| !tests.contains(name)).map(|(name, text)| (path(name), program(text))).collect()
+    let mut modules = BTreeMap::<ModulePath, String>::new();
+    for (name, text) in sources.iter().filter(|(name, _)| !tests.contains(name)) {
+        *modules.entry(path(name)).or_default() += &program(text);
+    }
+    modules
 }
 
 /// The paths of a tree of imports, `a::{b, c::{d, e as f}}`, each with the name that it has here; `text` begins with the tree.

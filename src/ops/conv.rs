@@ -310,18 +310,6 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
 ];
 
-impl Window {
-    /// A window over axes with one stride, padding and dilation each, the same at both ends.
-    pub fn symmetric(strides: &[usize], padding: &[usize], dilations: &[usize]) -> Window {
-        Window { strides: strides.to_vec(), dilations: dilations.to_vec(), pads_begin: padding.to_vec(), pads_end: padding.to_vec() }
-    }
-
-    /// A window that moves by one over so many axes, without padding.
-    pub fn dense(axes: usize) -> Window {
-        Window::symmetric(&vec![1; axes], &vec![0; axes], &vec![1; axes])
-    }
-}
-
 impl Tensor {
     /// A convolution over the axes after batch and channels; a missing batch axis is put in and taken away.
     ///

@@ -185,8 +185,14 @@ mod tests {
         let x = Tensor::new([1, 2, 4, 5], (0..40).map(|i| i as f32).collect()).unwrap();
         let window = Window::symmetric(&[1, 2], &[1, 0], &[2, 1]);
         let columns = x.im2col(&[2, 3], window.clone()).unwrap();
-        let kernel = fold_unfold::unfold(&x.to_array().unwrap(), &[2, 3], &window).unwrap();
-        assert_eq!(columns.to_array().unwrap(), kernel);
+        // A row for each channel and tap, a column for each of 4 × 2 windows: one down, two to the right, taps two rows apart, a row of zeros around.
+        let expected = |row: usize, column: usize| {
+            let (channel, tap) = (row / 6, row % 6);
+            let (i, j) = (column / 2 + tap / 3 * 2, column % 2 * 2 + tap % 3);
+            if (1..5).contains(&i) { (channel * 20 + (i - 1) * 5 + j) as f32 } else { 0.0 }
+        };
+        let expected: Vec<f32> = (0..12 * 8).map(|i| expected(i / 8, i % 8)).collect();
+        assert_eq!(columns.to_array().unwrap(), Array::new(&[1, 12, 8], expected).unwrap());
         let image = columns.col2im([4, 5], &[2, 3], window).unwrap();
         assert_eq!(image.shape(), x.shape());
     }

@@ -1,6 +1,5 @@
 //! How a window slides over axes: its steps, its gaps and the padding around.
 
-#[cfg(feature = "tract")]
 use super::take::unravel;
 use crate::error::{Error, Result};
 
@@ -21,6 +20,16 @@ pub struct Window {
 const LIMIT: usize = 1 << 31;
 
 impl Window {
+    /// A window over axes with one stride, padding and dilation each, the same at both ends.
+    pub fn symmetric(strides: &[usize], padding: &[usize], dilations: &[usize]) -> Window {
+        Window { strides: strides.to_vec(), dilations: dilations.to_vec(), pads_begin: padding.to_vec(), pads_end: padding.to_vec() }
+    }
+
+    /// A window that moves by one over so many axes, without padding.
+    pub fn dense(axes: usize) -> Window {
+        Window::symmetric(&vec![1; axes], &vec![0; axes], &vec![1; axes])
+    }
+
     /// Refuses a window that cannot slide over axes of these sizes.
     ///
     /// # Errors
@@ -64,7 +73,6 @@ impl Window {
 
     /// The lines along the last axis that a window sees, whose position along the other axes is given with the image before it: which tap along these axes sees
     /// the line, and which line of the images it is. The window has been [checked](Window::check).
-    #[cfg(feature = "tract")]
     pub fn lines(&self, kernel: &[usize], position: &[usize], spatial: &[usize]) -> impl Iterator<Item = (usize, usize)> {
         let outer = &kernel[..kernel.len() - 1];
         (0..outer.iter().product()).filter_map(move |tap| {

@@ -73,7 +73,7 @@ impl DType {
     }
 
     /// The lowest and the highest number of a narrow dtype that is not infinite.
-    pub(crate) fn narrow_limits(self) -> (f64, f64) {
+    pub fn narrow_limits(self) -> (f64, f64) {
         let values = self.code().map_or([0.0; 256], Code::values);
         let finite = || values.iter().copied().filter(|x| x.is_finite());
         (finite().fold(0.0, f64::min), finite().fold(0.0, f64::max))
@@ -235,7 +235,7 @@ fn power(x: f64, round: Round) -> u8 {
 
 impl Array {
     /// The codes of narrow elements as bytes; any other array is itself.
-    pub(crate) fn codes(&self) -> Array {
+    pub fn codes(&self) -> Array {
         if self.dtype.is_narrow() { Array { dtype: DType::U8, ..self.clone() } } else { self.clone() }
     }
 
@@ -243,7 +243,7 @@ impl Array {
     ///
     /// # Errors
     /// [`DType`](crate::Code::DType) unless this is an array of bytes and the dtype is narrow.
-    pub(crate) fn with_codes(self, dtype: DType) -> Result<Array> {
+    pub fn with_codes(self, dtype: DType) -> Result<Array> {
         match self.dtype == DType::U8 && dtype.is_narrow() {
             true => Ok(Array { dtype, ..self }),
             false => Err(Error::dtype(format!("{} as codes of {dtype}", self.dtype))),

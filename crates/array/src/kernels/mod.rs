@@ -5,26 +5,20 @@
 //! what only moves elements works on words of 1, 2, 4 and 8 bytes ([`Array::move_elements`](crate::Array)), what computes on i64, u64,
 //! f32 and f64 ([`number::in_wide`]); the parallel loop ([`fill`]) and the strided loop are compiled once.
 
-#[cfg(feature = "tract")]
 pub mod attention;
-#[cfg(feature = "tract")]
 pub mod broadcast;
-#[cfg(feature = "tract")]
 pub mod channel_selection;
-#[cfg(feature = "tract")]
 pub mod channels_last;
 pub mod conv;
 mod conv_layer;
 mod conv_transpose;
 pub mod create;
-#[cfg(feature = "tract")]
 mod depthwise;
 mod direct;
 pub mod elementwise;
 mod fast_math_f32;
 mod fill;
 pub mod fold_unfold;
-#[cfg(feature = "tract")]
 pub mod fused_activation;
 pub mod gather;
 pub mod grid;
@@ -36,11 +30,8 @@ pub mod matmul;
 pub mod nms;
 pub mod norm;
 pub mod number;
-#[cfg(feature = "tract")]
 pub mod packed_conv;
-#[cfg(feature = "tract")]
 pub mod packed_gemm;
-#[cfg(feature = "tract")]
 pub mod packed_recurrent;
 pub mod pool;
 mod product;
@@ -57,7 +48,6 @@ mod take;
 pub mod threads;
 pub mod vector;
 mod window;
-#[cfg(feature = "tract")]
 mod winograd;
 
 #[cfg(test)]

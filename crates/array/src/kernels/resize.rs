@@ -26,7 +26,6 @@ pub enum Coordinates {
 
 /// What stands between the elements of the input.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum Interpolation {
     /// The nearest one, by this rule of rounding.
     Nearest(Rounding),
@@ -38,7 +37,6 @@ pub enum Interpolation {
 
 /// Which of two neighbours is nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Rounding {
     /// The lower one of two as near.
     PreferFloor,

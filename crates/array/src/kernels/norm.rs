@@ -3,13 +3,11 @@
 //! Means and variances are taken in doubles whatever the dtype; halves are computed in f32 and rounded once.
 
 use super::elementwise::widened;
-#[cfg(feature = "tract")]
 use super::fill::write_lines;
 use super::lanes::{map_lanes, map_rows};
 use super::number;
 use super::real::Real;
 use super::reduce::{extreme, total, variance};
-#[cfg(feature = "tract")]
 use super::threads::threads;
 use super::vector::vectorised;
 use crate::array::{Array, count};
@@ -73,7 +71,6 @@ impl Lane for SoftMax {
 }
 
 /// [`softmax`] of a row of f32, in place.
-#[cfg(feature = "tract")]
 #[inline(always)]
 pub fn softmax_row(row: &mut [f32]) {
     SoftMax.write(None, row);
@@ -147,7 +144,6 @@ fn normalise_row<T: Real>(from: Option<&[T]>, row: &mut [T], of: impl Fn(f64, f6
 }
 
 /// The parameters of a [`layer_norm`] over the last axis, of f32.
-#[cfg(feature = "tract")]
 #[derive(Debug)]
 pub struct RowNorm {
     /// A value for each element of a row.
@@ -158,7 +154,6 @@ pub struct RowNorm {
 }
 
 /// What becomes of each row of f32.
-#[cfg(feature = "tract")]
 #[derive(Debug)]
 pub enum RowOperator {
     Norm(RowNorm),
@@ -166,7 +161,6 @@ pub enum RowOperator {
     LogSoftmax,
 }
 
-#[cfg(feature = "tract")]
 impl RowOperator {
     /// Whether rows of this length fit the parameters.
     pub fn fits(&self, length: usize) -> bool {
@@ -202,7 +196,6 @@ impl RowOperator {
 }
 
 /// Elements of rows that are worth threads of their own.
-#[cfg(feature = "tract")]
 const GRAIN: usize = 1 << 13;
 
 /// A learned parameter in this dtype, spread over a shape.

@@ -48,7 +48,6 @@ pub fn exp(x: f32) -> f32 {
 }
 
 /// 1 / (1 + e^−x) in f32, within 2 units in the last place, without a branch; 0 where it would be below the normal values.
-#[cfg(any(test, feature = "tract"))]
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
     // e^−88 is 0 here. A comparison that NaN fails hands NaN on.

@@ -109,7 +109,7 @@ pub fn compare(got: &Array, expected: &Array, tolerance: Tolerance) -> Result<Co
 }
 
 /// The index of the i-th element in row-major order.
-pub(crate) fn index(shape: &[usize], mut i: usize) -> Vec<usize> {
+pub fn index(shape: &[usize], mut i: usize) -> Vec<usize> {
     let mut index = vec![0; shape.len()];
     for axis in (0..shape.len()).rev() {
         index[axis] = i % shape[axis];

@@ -41,7 +41,6 @@ pub fn map(file: &File) -> io::Result<Bytes> {
 ///
 /// # Errors
 /// As the operating system refuses.
-#[cfg(feature = "tract")]
 pub fn map_shared(file: &File) -> io::Result<memmap2::MmapMut> {
     // SAFETY: the mapping is not handed out as anything but bytes, of which every value is valid. Nobody truncates the file: it has no name.
     unsafe { memmap2::MmapMut::map_mut(file) }

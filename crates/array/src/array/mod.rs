@@ -9,16 +9,15 @@ mod print;
 mod random;
 mod scalar;
 mod stream;
-pub(crate) mod strided_loop;
+pub mod strided_loop;
 mod sub_byte;
 mod view;
 
-pub(crate) use blocks::{Elements, blocks};
-pub(crate) use compare::index;
+pub use blocks::{Elements, blocks};
+pub use compare::index;
 pub use compare::{Comparison, Tolerance, compare};
 pub use dtype::{DType, Element, PromotionPriority};
-#[cfg(feature = "tract")]
-pub(crate) use mapped::map_shared;
+pub use mapped::map_shared;
 pub use mapped::{map, map_file};
 pub use random::Random;
 pub use scalar::Scalar;
@@ -34,7 +33,7 @@ use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
 
 /// A value for each axis; for the usual ranks without memory of its own.
-pub(crate) type Dims<T> = SmallVec<[T; 4]>;
+pub type Dims<T> = SmallVec<[T; 4]>;
 
 /// An immutable n-dimensional array of any dtype: a view, given by shape and strides, of shared bytes.
 ///
@@ -66,7 +65,7 @@ impl<T: Element> AsRef<[u8]> for Owner<T> {
 }
 
 /// The strides of a row-major array of this shape.
-pub(crate) fn contiguous_strides(shape: &[usize]) -> Dims<isize> {
+pub fn contiguous_strides(shape: &[usize]) -> Dims<isize> {
     let mut strides = Dims::from_elem(1, shape.len());
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis] * shape[axis].max(1) as isize;
@@ -152,7 +151,7 @@ impl Array {
     }
 
     /// An array without elements, whose shape has an axis of size 0.
-    pub(crate) fn empty(dtype: DType, shape: &[usize]) -> Result<Array> {
+    pub fn empty(dtype: DType, shape: &[usize]) -> Result<Array> {
         match count(shape)? {
             0 => Ok(Array { dtype, shape: shape.into(), strides: contiguous_strides(shape), offset: 0, bytes: Bytes::new() }),
             n => Err(Error::internal(format!("an empty array of {n} elements"))),
@@ -266,7 +265,7 @@ impl Array {
 
     /// Hashes dtype, shape and the bytes of the elements, whatever the strides; where a dense copy does not fit into memory, those of
     /// the elements that are not repetitions.
-    pub(crate) fn hash_bytes(&self, state: &mut impl Hasher) {
+    pub fn hash_bytes(&self, state: &mut impl Hasher) {
         /// A hasher as a writer, which never fails.
         struct HashWriter<'a, H>(&'a mut H);
         impl<H: Hasher> Write for HashWriter<'_, H> {
@@ -313,12 +312,12 @@ impl Array {
     }
 
     /// The bytes of its storage, of which it may be a part.
-    pub(crate) fn storage_len(&self) -> usize {
+    pub fn storage_len(&self) -> usize {
         self.bytes.len()
     }
 
     /// Whether its storage is a part of another array's.
-    pub(crate) fn is_view_of(&self, other: &Array) -> bool {
+    pub fn is_view_of(&self, other: &Array) -> bool {
         let range = |bytes: &Bytes| (bytes.as_ptr() as usize, bytes.as_ptr() as usize + bytes.len());
         let ((start, end), (low, high)) = (range(&self.bytes), range(&other.bytes));
         low <= start && end <= high
@@ -446,7 +445,7 @@ impl Array {
     ///
     /// # Errors
     /// [`DType`](crate::ErrorCode::DType) for a dtype that only stores.
-    pub(crate) fn words(&self) -> Result<Array> {
+    pub fn words(&self) -> Result<Array> {
         if self.dtype.is_narrow() {
             return Err(DType::not_taken(self.dtype));
         }
@@ -457,7 +456,7 @@ impl Array {
     ///
     /// # Errors
     /// As [`Array::words`], and those of the kernel.
-    pub(crate) fn move_elements(&self, kernel: impl FnOnce(&Array) -> Result<Array>) -> Result<Array> {
+    pub fn move_elements(&self, kernel: impl FnOnce(&Array) -> Result<Array>) -> Result<Array> {
         let moved = kernel(&self.words()?)?;
         match moved.dtype == word(self.dtype) {
             true => Ok(Array { dtype: self.dtype, ..moved }),
@@ -530,7 +529,7 @@ pub fn count(shape: &[usize]) -> Result<usize> {
 ///
 /// # Errors
 /// [`TooBig`](crate::ErrorCode::TooBig) where there is not.
-pub(crate) fn room<T: Element>(n: usize) -> Result<()> {
+pub fn room<T: Element>(n: usize) -> Result<()> {
     const LARGE: usize = 1 << 28;
     let fits = match n.checked_mul(size_of::<T>()) {
         Some(bytes) if bytes <= LARGE => true,

@@ -10,7 +10,7 @@ use std::ops::Range;
 const BLOCK: usize = 1 << 12;
 
 /// Reads the elements of an array in row-major order as values of one type.
-pub(crate) struct Elements<'a, N>(Box<dyn Fn(Range<usize>, &mut Vec<N>) + 'a>);
+pub struct Elements<'a, N>(Box<dyn Fn(Range<usize>, &mut Vec<N>) + 'a>);
 
 impl<'a, N: Copy + 'a> Elements<'a, N> {
     fn of<T: Element>(elements: Cow<'a, [T]>, convert: impl Fn(T) -> N + 'a) -> Elements<'a, N> {
@@ -22,14 +22,14 @@ impl<'a, N: Copy + 'a> Elements<'a, N> {
     }
 
     /// Replaces `values` by the elements of a range.
-    pub(crate) fn read(&self, range: Range<usize>, values: &mut Vec<N>) {
+    pub fn read(&self, range: Range<usize>, values: &mut Vec<N>) {
         values.clear();
         (self.0)(range, values);
     }
 }
 
 /// The ranges of some elements each that `n` elements are.
-pub(crate) fn blocks(n: usize) -> impl Iterator<Item = Range<usize>> {
+pub fn blocks(n: usize) -> impl Iterator<Item = Range<usize>> {
     (0..n).step_by(BLOCK).map(move |start| start..n.min(start + BLOCK))
 }
 
@@ -38,7 +38,7 @@ impl Array {
     ///
     /// # Errors
     /// As [`Array::to_f64s`].
-    pub(crate) fn doubles(&self) -> Result<Elements<'_, f64>> {
+    pub fn doubles(&self) -> Result<Elements<'_, f64>> {
         each_dtype!(self.dtype, T => Ok(Elements::of(self.elements::<T>()?, |x| x.to_f64())), else Ok(Elements::converted(self.to_f64s()?)))
     }
 
@@ -46,7 +46,7 @@ impl Array {
     ///
     /// # Errors
     /// As [`Array::to_i64s`].
-    pub(crate) fn integers(&self) -> Result<Elements<'_, i64>> {
+    pub fn integers(&self) -> Result<Elements<'_, i64>> {
         each_dtype!(self.dtype, T => Ok(Elements::of(self.elements::<T>()?, |x| x.to_i64())), else Ok(Elements::converted(self.to_i64s()?)))
     }
 
@@ -54,9 +54,9 @@ impl Array {
     ///
     /// ```
     /// let mut sum = 0.0;
-    /// ontrace::Array::vector(vec![1i64, 2, 3]).for_each_f64(|x| sum += x)?;
+    /// ontrace_array::Array::vector(vec![1i64, 2, 3]).for_each_f64(|x| sum += x)?;
     /// assert_eq!(sum, 6.0);
-    /// # Ok::<(), ontrace::Error>(())
+    /// # Ok::<(), ontrace_array::Error>(())
     /// ```
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Array {
     ///
     /// # Errors
     /// As [`Array::to_f64s`].
-    pub(crate) fn double_at(&self, i: usize) -> Result<Option<f64>> {
+    pub fn double_at(&self, i: usize) -> Result<Option<f64>> {
         let mut values = Vec::new();
         if i < self.len() {
             self.doubles()?.read(i..i + 1, &mut values);

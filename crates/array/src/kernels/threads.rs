@@ -1,15 +1,12 @@
 //! How many threads a kernel may use: those of the pool that it runs in, or its caller's alone.
 
-#[cfg(feature = "tract")]
 use crate::error::Error;
 use crate::error::Result;
 use rayon::prelude::*;
 use std::cell::Cell;
-#[cfg(feature = "tract")]
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-#[cfg(feature = "tract")]
 use std::time::{Duration, Instant};
 
 thread_local! {
@@ -17,7 +14,6 @@ thread_local! {
 }
 
 /// Runs kernels on this thread, without a pool and what it costs to wake it.
-#[cfg(feature = "tract")]
 pub fn alone<R>(run: impl FnOnce() -> R) -> R {
     /// Also where the kernel panics.
     struct Before(bool);
@@ -31,7 +27,6 @@ pub fn alone<R>(run: impl FnOnce() -> R) -> R {
 }
 
 /// Threads that share the work of one call at a time or of some.
-#[cfg(feature = "tract")]
 pub struct Pool {
     threads: rayon::ThreadPool,
     /// The calls that run.
@@ -40,7 +35,6 @@ pub struct Pool {
     changes: Arc<AtomicUsize>,
 }
 
-#[cfg(feature = "tract")]
 impl Pool {
     /// So many threads, at most one a core, for kernels that run in them; `None` where one is enough, which is the caller's.
     ///
@@ -79,7 +73,6 @@ impl Pool {
 }
 
 /// Has the other threads of this pool look for work until the next change. A thread that finds none for [`PATIENCE`] goes back to sleep.
-#[cfg(feature = "tract")]
 fn stay_awake(changes: Arc<AtomicUsize>, change: usize) {
     let caller = rayon::current_thread_index();
     // Nothing waits for these: while one runs what another call left to it, this call may end.
@@ -102,11 +95,9 @@ fn stay_awake(changes: Arc<AtomicUsize>, change: usize) {
 }
 
 /// How long a thread looks for work before it sleeps.
-#[cfg(feature = "tract")]
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// Gives rayon's global pool at most a thread a core, where the environment asks for more (`RAYON_NUM_THREADS`). For programs, before anything runs.
-#[cfg(feature = "tract")]
 pub fn bound_threads() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let asked = |name| std::env::var(name).ok().and_then(|count| count.trim().parse::<usize>().ok());
@@ -209,7 +200,6 @@ mod tests {
         assert_eq!(runs(9), [1; 9]);
     }
 
-    #[cfg(feature = "tract")]
     #[test]
     fn calls_side_by_side_and_calls_that_panic_leave_the_pool_usable() {
         let Some(pool) = Pool::new(2).unwrap() else { return };

@@ -1,6 +1,5 @@
 //! The parallel loop: a result is split into tasks of whole units, none of which depends on another.
 
-#[cfg(feature = "tract")]
 use super::threads::run_items;
 use super::threads::{run_tasks, threads};
 use crate::array::{Element, room};
@@ -88,7 +87,6 @@ pub fn fill_with<T: Element>(units: usize, unit: usize, work: usize, write: &(dy
 
 /// Hands out a result that is there, line by line of so many elements, to several threads where asked: `write` gets the number of the first line
 /// and some whole lines.
-#[cfg(feature = "tract")]
 pub fn write_lines(out: &mut [f32], length: usize, parallel: bool, write: impl Fn(usize, &mut [f32]) + Sync) {
     if out.is_empty() {
         return;
@@ -170,7 +168,6 @@ mod tests {
         assert_eq!(fill::<u8>(1 << 40, 1 << 40, 1, |_, _| {}).unwrap_err().code(), crate::ErrorCode::TooBig);
     }
 
-    #[cfg(feature = "tract")]
     #[test]
     fn nothing_has_no_lines() {
         for parallel in [false, true] {

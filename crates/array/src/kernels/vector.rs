@@ -1,7 +1,6 @@
 //! Loops compiled for the vector instructions that this machine has.
 
 use bytemuck::{Pod, Zeroable};
-#[cfg(feature = "tract")]
 use pulp::MemMask;
 use pulp::Simd;
 
@@ -53,7 +52,6 @@ pub fn vectorised<R>(run: impl FnOnce() -> R) -> R {
 }
 
 /// The elements of a slice as a vector, zeros behind them; as many as the vector has, where the slice has more.
-#[cfg(feature = "tract")]
 #[inline(always)]
 pub fn load<S: Simd>(simd: S, from: &[f32]) -> S::f32s {
     match S::as_simd_f32s(from).0.first() {
@@ -64,7 +62,6 @@ pub fn load<S: Simd>(simd: S, from: &[f32]) -> S::f32s {
 }
 
 /// Writes as many elements of a vector as a slice has, or as the vector has.
-#[cfg(feature = "tract")]
 #[inline(always)]
 pub fn store<S: Simd>(simd: S, to: &mut [f32], vector: S::f32s) {
     match S::as_mut_simd_f32s(to).0.first_mut() {
