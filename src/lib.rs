@@ -80,8 +80,8 @@ pub mod tracer;
 pub mod tree;
 pub mod work;
 
-pub(crate) use ontrace_array::{each_dtype, kernels};
 pub use ontrace_array::error;
+pub(crate) use ontrace_array::kernels;
 
 pub use array::{Array, DType, Scalar};
 pub use dim::{Dim, Shape, Type};

@@ -1,14 +1,16 @@
 //! The non-linear functions of networks.
 
-use super::{Reader, float, widened};
+use super::{Reader, widened};
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, FIRST_OPSET, Inputs, Operator};
-use crate::kernels::norm;
-use crate::kernels::real::{Real, gelu, gelu_tanh, softplus};
+use crate::kernels::activation::SELU;
+use crate::kernels::{activation, norm};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one, size};
+
+pub use crate::kernels::activation::Activation;
 
 /// eˣ over its sum along an axis, or the logarithm of that. ONNX: [Softmax](https://onnx.ai/onnx/operators/onnx__Softmax.html), LogSoftmax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,34 +51,6 @@ impl Operator for Softmax {
     }
 }
 
-/// An activation that ONNX has with parameters.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Activation {
-    /// x · α below 0.
-    LeakyRelu(f32),
-    /// α(eˣ − 1) below 0.
-    Elu(f32),
-    /// γ·α(eˣ − 1) below 0, γ·x above.
-    Selu,
-    /// max(0, min(1, α·x + β))
-    HardSigmoid(f32, f32),
-    /// x · HardSigmoid(1/6, ½)
-    HardSwish,
-    /// x · tanh(softplus(x))
-    Mish,
-    /// α(eˣᐟᵅ − 1) below 0.
-    Celu(f32),
-    /// x · Φ(x), or that by a hyperbolic tangent.
-    Gelu {
-        /// Whether by the hyperbolic tangent.
-        tanh: bool,
-    },
-}
-
-/// The constants of the self-normalising unit.
-const SELU: (f32, f32) = (1.673_263_2, 1.050_701);
-
 impl Operator for Activation {
     fn name(&self) -> &'static str {
         match self {
@@ -115,15 +89,7 @@ impl Operator for Activation {
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
-        widened(inputs, |inputs| {
-            let x = inputs.at(0)?;
-            let y = match *self {
-                Activation::Gelu { tanh: false } => float!(x, gelu),
-                Activation::Gelu { tanh: true } => float!(x, gelu_tanh),
-                op => float!(x, |x| op.of(x)),
-            };
-            Ok(vec![y?])
-        })
+        widened(inputs, |inputs| Ok(vec![activation::activation(*self, inputs.at(0)?)?]))
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
@@ -150,34 +116,6 @@ impl Operator for Activation {
             _ => return Ok(None),
         };
         Ok(Some(builder.node("Mul", &[inputs[0].clone(), gate]).write(outputs)))
-    }
-}
-
-impl Activation {
-    fn of<T: Real>(self, x: T) -> T {
-        let wide = |a: f32| T::of(a.into());
-        // A comparison that NaN fails hands NaN on.
-        let gate = |x: T| {
-            if x < T::ZERO {
-                T::ZERO
-            } else if x > T::ONE {
-                T::ONE
-            } else {
-                x
-            }
-        };
-        match self {
-            Activation::LeakyRelu(a) if x < T::ZERO => x * wide(a),
-            Activation::Elu(a) if x < T::ZERO => wide(a) * x.expm1(),
-            Activation::Celu(a) if x < T::ZERO => wide(a) * (x / wide(a)).expm1(),
-            Activation::LeakyRelu(_) | Activation::Elu(_) | Activation::Celu(_) => x,
-            Activation::Selu => wide(SELU.1) * if x < T::ZERO { wide(SELU.0) * x.expm1() } else { x },
-            Activation::HardSigmoid(a, b) => gate(wide(a) * x + wide(b)),
-            Activation::HardSwish => x * gate(x * T::of(1.0 / 6.0) + T::of(0.5)),
-            Activation::Mish => x * softplus(x).tanh(),
-            Activation::Gelu { tanh: false } => gelu(x),
-            Activation::Gelu { tanh: true } => gelu_tanh(x),
-        }
     }
 }
 

@@ -3,49 +3,13 @@
 use super::{Reader, widened};
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{DimArray, Sizes, Type};
-use crate::each_dtype;
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, FIRST_OPSET, Inputs, Operator};
-use crate::kernels::elementwise::zip;
-use crate::kernels::number::{Number, in_wide_ints};
+use crate::kernels::binary;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
-/// A function of two values of one dtype. The names are ONNX's, the two remainders being one ONNX operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Binary {
-    /// a + b
-    Add,
-    /// a − b
-    Sub,
-    /// a · b
-    Mul,
-    /// a / b; of integers, truncated.
-    Div,
-    /// a to the power of b
-    Pow,
-    /// The remainder with the sign of b.
-    Mod,
-    /// The remainder with the sign of a.
-    Fmod,
-    /// The smaller; NaN if either is.
-    Min,
-    /// The larger; NaN if either is.
-    Max,
-    /// Both, of Bools.
-    And,
-    /// Either, of Bools.
-    Or,
-    /// One of two, of Bools.
-    Xor,
-    /// Both, bit by bit.
-    BitwiseAnd,
-    /// Either, bit by bit.
-    BitwiseOr,
-    /// One of two, bit by bit.
-    BitwiseXor,
-}
+pub use crate::kernels::binary::Binary;
 
 /// The operands that a function takes.
 enum Domain {
@@ -54,31 +18,12 @@ enum Domain {
     Int,
 }
 
-impl Binary {
-    fn domain(self) -> Domain {
-        match self {
+impl Domain {
+    fn of(op: Binary) -> Domain {
+        match op {
             Binary::And | Binary::Or | Binary::Xor => Domain::Bool,
             Binary::BitwiseAnd | Binary::BitwiseOr | Binary::BitwiseXor => Domain::Int,
             _ => Domain::Number,
-        }
-    }
-
-    /// The function of two floats.
-    fn float<T: num_traits::Float>(self, a: T, b: T) -> T {
-        let nan = |x: T| if a.is_nan() || b.is_nan() { T::nan() } else { x };
-        match self {
-            Binary::Add => a + b,
-            Binary::Sub => a - b,
-            Binary::Mul => a * b,
-            Binary::Div => a / b,
-            Binary::Pow => a.powf(b),
-            Binary::Fmod => a % b,
-            Binary::Min => nan(a.min(b)),
-            Binary::Max => nan(a.max(b)),
-            _ => {
-                let rest = a % b;
-                if rest != T::zero() && (rest < T::zero()) != (b < T::zero()) { rest + b } else { rest }
-            }
         }
     }
 }
@@ -120,7 +65,7 @@ impl Operator for Binary {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (a, b) = (inputs.at(0)?, inputs.at(1)?);
-        let taken = match (*self).domain() {
+        let taken = match Domain::of(*self) {
             Domain::Number => a.dtype != DType::Bool,
             Domain::Bool => a.dtype == DType::Bool,
             Domain::Int => a.dtype.is_int(),
@@ -132,22 +77,7 @@ impl Operator for Binary {
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
-        widened(inputs, |inputs| {
-            let (op, a, b) = (*self, inputs.at(0)?, inputs.at(1)?);
-            let result = match (op, a.dtype()) {
-                (Binary::And, DType::Bool) => zip::<bool, bool, bool>(a, b, |x, y| x & y),
-                (Binary::Or, DType::Bool) => zip::<bool, bool, bool>(a, b, |x, y| x | y),
-                (Binary::Xor, DType::Bool) => zip::<bool, bool, bool>(a, b, |x, y| x ^ y),
-                // The four of arithmetic without a branch inside the loop.
-                (Binary::Add, DType::F32) => zip::<f32, f32, f32>(a, b, |x, y| x + y),
-                (Binary::Sub, DType::F32) => zip::<f32, f32, f32>(a, b, |x, y| x - y),
-                (Binary::Mul, DType::F32) => zip::<f32, f32, f32>(a, b, |x, y| x * y),
-                (Binary::Div, DType::F32) => zip::<f32, f32, f32>(a, b, |x, y| x / y),
-                (_, dtype) if dtype.is_float() => each_dtype!(dtype, T: float => zip::<T, T, T>(a, b, move |x, y| op.float(x, y))),
-                _ => integers(op, a, b),
-            };
-            Ok(vec![result?])
-        })
+        widened(inputs, |inputs| Ok(vec![binary::binary(*self, inputs.at(0)?, inputs.at(1)?)?]))
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
@@ -191,29 +121,6 @@ impl Operator for Binary {
             _ => None,
         }
     }
-}
-
-fn integers(op: Binary, a: &Array, b: &Array) -> Result<Array> {
-    let divides = matches!(op, Binary::Div | Binary::Mod | Binary::Fmod);
-    if divides && !a.is_empty() && b.to_i64s()?.contains(&0) {
-        return Err(Error::argument("integer division by zero"));
-    }
-    in_wide_ints(&[a, b], |operands| {
-        each_dtype!(operands[0].dtype(), T: wide_int => zip::<T, T, T>(operands[0], operands[1], move |x, y| match op {
-            Binary::Add => x.wrapping_add(y),
-            Binary::Sub => x.wrapping_sub(y),
-            Binary::Mul => x.wrapping_mul(y),
-            Binary::Div => x.wrapping_div(y),
-            Binary::Pow => Number::pow(x, y),
-            Binary::Fmod => x.wrapping_rem(y),
-            Binary::Min => x.min(y),
-            Binary::Max => x.max(y),
-            Binary::BitwiseAnd => x & y,
-            Binary::BitwiseOr => x | y,
-            Binary::BitwiseXor => x ^ y,
-            _ => Number::remainder(x, y),
-        }))
-    })
 }
 
 /// A reader of an operator of two operands.

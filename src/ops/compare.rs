@@ -3,24 +3,13 @@
 use super::{Reader, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Sizes, Type};
-use crate::each_dtype;
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, Inputs, Operator};
-use crate::kernels::elementwise::zip;
-use crate::kernels::number;
+use crate::kernels::comparison;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
-/// A question about two values. A NaN equals nothing and is neither smaller nor larger. The names are ONNX's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Compare {
-    Equal,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
+pub use crate::kernels::comparison::Compare;
 
 impl Operator for Compare {
     fn name(&self) -> &'static str {
@@ -46,18 +35,7 @@ impl Operator for Compare {
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
-        widened(inputs, |inputs| {
-            let (op, a, b) = (*self, inputs.at(0)?, inputs.at(1)?);
-            let (a, b) = (&number::widened(a)?, &number::widened(b)?);
-            let swapped = matches!(op, Compare::Greater | Compare::GreaterOrEqual);
-            let (smaller, larger) = if swapped { (b, a) } else { (a, b) };
-            let answer = each_dtype!(a.dtype(), T: wide => match op {
-                Compare::Equal => zip::<T, T, bool>(a, b, |x, y| x == y),
-                Compare::Less | Compare::Greater => zip::<T, T, bool>(smaller, larger, |x, y| x < y),
-                _ => zip::<T, T, bool>(smaller, larger, |x, y| x <= y),
-            });
-            Ok(vec![answer?])
-        })
+        widened(inputs, |inputs| Ok(vec![comparison::compare(*self, inputs.at(0)?, inputs.at(1)?)?]))
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {

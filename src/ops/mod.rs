@@ -207,14 +207,6 @@ fn one(outputs: Result<Vec<Tensor>>) -> Result<Tensor> {
     outputs?.into_iter().next().ok_or_else(|| Error::internal("the operator has no output"))
 }
 
-/// One float function for both precisions: `float!(x, f)`.
-macro_rules! float {
-    ($x:expr, $f:expr) => {
-        crate::kernels::elementwise::real($x, $f, $f)
-    };
-}
-use float;
-
 /// Runs a kernel of f32 and f64 on halves: widened to f32, and the float results narrowed again.
 fn widened(inputs: &Inputs<Array>, kernel: impl FnOnce(&Inputs<Array>) -> Result<Vec<Array>>) -> Result<Vec<Array>> {
     let Some(half) = inputs.iter().map(Array::dtype).find(|dtype| matches!(dtype, DType::F16 | DType::BF16)) else {

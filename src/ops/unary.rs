@@ -1,100 +1,59 @@
 //! Element-wise functions of one tensor.
 
-use super::{Reader, float, widened};
+use super::{Reader, widened};
 use crate::array::{Array, DType};
 use crate::dim::{DimArray, Sizes, Type};
-use crate::each_dtype;
 use crate::error::Result;
 use crate::graph::{Agreement, Attributes, FIRST_OPSET, Inputs, Operator};
-use crate::kernels::elementwise::map;
-use crate::kernels::number::{Number, in_wide_ints};
-use crate::kernels::real::{self, Real};
+use crate::kernels::unary;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
 
-/// A function of one number. Those after [`Unary::Not`] give a Bool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-#[non_exhaustive]
-pub enum Unary {
-    Abs,
-    Neg,
-    Sign,
-    Ceil,
-    Floor,
-    Round,
-    Exp,
-    Log,
-    Sqrt,
-    Reciprocal,
-    Sin,
-    Cos,
-    Tan,
-    Asin,
-    Acos,
-    Atan,
-    Sinh,
-    Cosh,
-    Tanh,
-    Asinh,
-    Acosh,
-    Atanh,
-    Erf,
-    Sigmoid,
-    Relu,
-    Softplus,
-    Softsign,
-    BitwiseNot,
-    Not,
-    IsNaN,
-    IsInf,
-}
+pub use crate::kernels::unary::Unary;
 
-impl Unary {
-    /// Each function with the name that ONNX gives it.
-    const NAMES: &[(Unary, &str)] = &[
-        (Unary::Abs, "Abs"),
-        (Unary::Neg, "Neg"),
-        (Unary::Sign, "Sign"),
-        (Unary::Ceil, "Ceil"),
-        (Unary::Floor, "Floor"),
-        (Unary::Round, "Round"),
-        (Unary::Exp, "Exp"),
-        (Unary::Log, "Log"),
-        (Unary::Sqrt, "Sqrt"),
-        (Unary::Reciprocal, "Reciprocal"),
-        (Unary::Sin, "Sin"),
-        (Unary::Cos, "Cos"),
-        (Unary::Tan, "Tan"),
-        (Unary::Asin, "Asin"),
-        (Unary::Acos, "Acos"),
-        (Unary::Atan, "Atan"),
-        (Unary::Sinh, "Sinh"),
-        (Unary::Cosh, "Cosh"),
-        (Unary::Tanh, "Tanh"),
-        (Unary::Asinh, "Asinh"),
-        (Unary::Acosh, "Acosh"),
-        (Unary::Atanh, "Atanh"),
-        (Unary::Erf, "Erf"),
-        (Unary::Sigmoid, "Sigmoid"),
-        (Unary::Relu, "Relu"),
-        (Unary::Softplus, "Softplus"),
-        (Unary::Softsign, "Softsign"),
-        (Unary::BitwiseNot, "BitwiseNot"),
-        (Unary::Not, "Not"),
-        (Unary::IsNaN, "IsNaN"),
-        (Unary::IsInf, "IsInf"),
-    ];
+/// Each function with the name that ONNX gives it.
+const NAMES: &[(Unary, &str)] = &[
+    (Unary::Abs, "Abs"),
+    (Unary::Neg, "Neg"),
+    (Unary::Sign, "Sign"),
+    (Unary::Ceil, "Ceil"),
+    (Unary::Floor, "Floor"),
+    (Unary::Round, "Round"),
+    (Unary::Exp, "Exp"),
+    (Unary::Log, "Log"),
+    (Unary::Sqrt, "Sqrt"),
+    (Unary::Reciprocal, "Reciprocal"),
+    (Unary::Sin, "Sin"),
+    (Unary::Cos, "Cos"),
+    (Unary::Tan, "Tan"),
+    (Unary::Asin, "Asin"),
+    (Unary::Acos, "Acos"),
+    (Unary::Atan, "Atan"),
+    (Unary::Sinh, "Sinh"),
+    (Unary::Cosh, "Cosh"),
+    (Unary::Tanh, "Tanh"),
+    (Unary::Asinh, "Asinh"),
+    (Unary::Acosh, "Acosh"),
+    (Unary::Atanh, "Atanh"),
+    (Unary::Erf, "Erf"),
+    (Unary::Sigmoid, "Sigmoid"),
+    (Unary::Relu, "Relu"),
+    (Unary::Softplus, "Softplus"),
+    (Unary::Softsign, "Softsign"),
+    (Unary::BitwiseNot, "BitwiseNot"),
+    (Unary::Not, "Not"),
+    (Unary::IsNaN, "IsNaN"),
+    (Unary::IsInf, "IsInf"),
+];
 
-    /// Whether the function is exact on integers too.
-    fn takes_integers(self) -> bool {
-        matches!(self, Unary::Abs | Unary::Neg | Unary::Sign | Unary::Relu | Unary::BitwiseNot)
-    }
+/// Whether the function is exact on integers too.
+fn takes_integers(op: Unary) -> bool {
+    matches!(op, Unary::Abs | Unary::Neg | Unary::Sign | Unary::Relu | Unary::BitwiseNot)
 }
 
 impl Operator for Unary {
     fn name(&self) -> &'static str {
-        Unary::NAMES.iter().find(|row| row.0 == *self).map_or("Unary", |row| row.1)
+        NAMES.iter().find(|row| row.0 == *self).map_or("Unary", |row| row.1)
     }
 
     fn attributes(&self) -> Attributes {
@@ -110,7 +69,7 @@ impl Operator for Unary {
         let taken = match self {
             Unary::Not => x.dtype == DType::Bool,
             Unary::BitwiseNot => x.dtype.is_int(),
-            op => x.dtype.is_float() || (op.takes_integers() && x.dtype.is_int()),
+            op => x.dtype.is_float() || (takes_integers(*op) && x.dtype.is_int()),
         };
         if !taken {
             return Err(DType::not_taken(x.dtype));
@@ -120,7 +79,7 @@ impl Operator for Unary {
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
-        widened(inputs, |inputs| Ok(vec![kernel(*self, inputs.at(0)?)?]))
+        widened(inputs, |inputs| Ok(vec![unary::unary(*self, inputs.at(0)?)?]))
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
@@ -154,57 +113,6 @@ impl Operator for Unary {
     fn of_dims(&self, inputs: &Inputs<DimArray>) -> Option<DimArray> {
         let x = inputs.opt(0)?;
         (*self == Unary::Neg).then(|| DimArray { scalar: x.scalar, dims: x.dims.iter().map(|dim| -dim).collect() })
-    }
-}
-
-fn kernel(op: Unary, x: &Array) -> Result<Array> {
-    match op {
-        Unary::Not => map::<bool, bool>(x, |a| !a),
-        Unary::BitwiseNot => in_wide_ints(&[x], |x| each_dtype!(x[0].dtype(), T: wide_int => map::<T, T>(x[0], |a| !a))),
-        op if x.dtype().is_int() => in_wide_ints(&[x], |x| {
-            each_dtype!(x[0].dtype(), T: wide_int => map::<T, T>(x[0], |a| match op {
-                Unary::Abs => Number::abs(a),
-                Unary::Neg => Number::neg(a),
-                Unary::Sign => Number::sign(a),
-                Unary::Relu => crate::kernels::number::max(a, 0),
-                _ => a,
-            }))
-        }),
-        Unary::IsNaN => each_dtype!(x.dtype(), T: float => map::<T, bool>(x, |a| a.is_nan())),
-        Unary::IsInf => each_dtype!(x.dtype(), T: float => map::<T, bool>(x, |a| a.is_infinite())),
-        Unary::Abs => float!(x, |a| a.abs()),
-        Unary::Neg => float!(x, |a| -a),
-        Unary::Sign => float!(x, |a| if a.is_nan() {
-            a
-        } else if a == 0.0 {
-            0.0
-        } else {
-            a.signum()
-        }),
-        Unary::Ceil => float!(x, |a| a.ceil()),
-        Unary::Floor => float!(x, |a| a.floor()),
-        Unary::Round => float!(x, |a| a.round_ties_even()),
-        Unary::Exp => float!(x, Real::exp),
-        Unary::Log => float!(x, |a| a.ln()),
-        Unary::Sqrt => float!(x, |a| a.sqrt()),
-        Unary::Reciprocal => float!(x, |a| 1.0 / a),
-        Unary::Sin => float!(x, |a| a.sin()),
-        Unary::Cos => float!(x, |a| a.cos()),
-        Unary::Tan => float!(x, |a| a.tan()),
-        Unary::Asin => float!(x, |a| a.asin()),
-        Unary::Acos => float!(x, |a| a.acos()),
-        Unary::Atan => float!(x, |a| a.atan()),
-        Unary::Sinh => float!(x, |a| a.sinh()),
-        Unary::Cosh => float!(x, |a| a.cosh()),
-        Unary::Tanh => float!(x, Real::tanh),
-        Unary::Asinh => float!(x, Real::asinh),
-        Unary::Acosh => float!(x, Real::acosh),
-        Unary::Atanh => float!(x, Real::atanh),
-        Unary::Erf => float!(x, Real::erf),
-        Unary::Sigmoid => float!(x, real::sigmoid),
-        Unary::Relu => float!(x, |a| if a < 0.0 { 0.0 } else { a }),
-        Unary::Softplus => float!(x, real::softplus),
-        Unary::Softsign => float!(x, |a| a / (1.0 + a.abs())),
     }
 }
 
@@ -461,9 +369,9 @@ mod tests {
 
     #[test]
     fn every_function_has_its_name() {
-        for (op, name) in Unary::NAMES {
+        for (op, name) in NAMES {
             assert_eq!(op.name(), *name);
         }
-        assert_eq!(Unary::NAMES.len(), READS.len());
+        assert_eq!(NAMES.len(), READS.len());
     }
 }

@@ -6,7 +6,6 @@ use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::elementwise;
-use crate::kernels::number::in_wide_number;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
@@ -71,22 +70,7 @@ impl Operator for Clip {
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
-        super::widened(inputs, |inputs| {
-            let x = inputs.at(0)?;
-            // The bounds as the dtype holds them.
-            let bound = |bound: Option<Scalar>| bound.map(|bound| Array::full(x.dtype(), &[], bound).item()).transpose();
-            let (low, high) = (bound(self.low)?, bound(self.high)?);
-            let clipped = in_wide_number(x, |x| {
-                crate::each_dtype!(x.dtype(), T: wide => {
-                    let (low, high) = (low.map(Scalar::to::<T>), high.map(Scalar::to::<T>));
-                    elementwise::map::<T, T>(x, move |a| {
-                        let a = low.filter(|&low| a < low).unwrap_or(a);
-                        high.filter(|&high| a > high).unwrap_or(a)
-                    })
-                })
-            });
-            Ok(vec![clipped?])
-        })
+        super::widened(inputs, |inputs| Ok(vec![elementwise::clip(inputs.at(0)?, self.low, self.high)?]))
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {

@@ -1,9 +1,10 @@
 //! One number of the result from one number of each operand, broadcast without a copy.
 
 use super::fill::fill_with;
+use super::number::in_wide_number;
 use super::vector::vectorised;
 use crate::array::strided_loop::{StridedLoop, at_offset};
-use crate::array::{Array, DType, Dims, Element, count};
+use crate::array::{Array, DType, Dims, Element, Scalar, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 
@@ -205,6 +206,25 @@ pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
     })
 }
 
+/// Every element, but not less than `low` and not more than `high`, which wins; NaN stays. (ONNX Clip)
+///
+/// # Errors
+/// [`DType`](crate::ErrorCode::DType) for Bool; [`TooBig`](crate::ErrorCode::TooBig).
+pub fn clip(x: &Array, low: Option<Scalar>, high: Option<Scalar>) -> Result<Array> {
+    // The bounds as the dtype holds them.
+    let bound = |bound: Option<Scalar>| bound.map(|bound| Array::full(x.dtype(), &[], bound).item()).transpose();
+    let (low, high) = (bound(low)?, bound(high)?);
+    in_wide_number(x, |x| {
+        each_dtype!(x.dtype(), T: wide => {
+            let (low, high) = (low.map(Scalar::to::<T>), high.map(Scalar::to::<T>));
+            map::<T, T>(x, move |a| {
+                let a = low.filter(|&low| a < low).unwrap_or(a);
+                high.filter(|&high| a > high).unwrap_or(a)
+            })
+        })
+    })
+}
+
 /// A float function of every element, given for f32 and for f64; halves are computed in f32 and rounded once.
 ///
 /// Both are usually the same generic function: `real(x, Real::exp, Real::exp)`, or `real(x, |a| elu(a, α), |a| elu(a, α))`.
@@ -228,6 +248,14 @@ pub fn real(x: &Array, f: impl Fn(f32) -> f32 + Sync, g: impl Fn(f64) -> f64 + S
         other => Err(DType::not_taken(other)),
     }
 }
+
+/// One float function for both precisions: `float!(x, f)`.
+macro_rules! float {
+    ($x:expr, $f:expr) => {
+        $crate::kernels::elementwise::real($x, $f, $f)
+    };
+}
+pub(super) use float;
 
 /// A kernel that is written for f32 and f64, run on any float: halves are widened to f32 and the result is rounded.
 ///

@@ -1,14 +1,17 @@
-//! Numeric kernels over arrays: dense loops that know no operator, graph or file. Private to the crate.
+//! Numeric kernels over arrays: dense loops that know no operator, graph or file. The crates above use them, nobody else.
 //!
 //! A kernel takes and gives an [`Array`](crate::Array), never panics on what it is given, and splits its work between threads only by
 //! independent elements of the result, so that results do not depend on the number of threads. It is compiled for few element types:
 //! what only moves elements works on words of 1, 2, 4 and 8 bytes ([`Array::move_elements`](crate::Array)), what computes on i64, u64,
 //! f32 and f64 ([`number::in_wide`]); the parallel loop ([`fill`]) and the strided loop are compiled once.
 
+pub mod activation;
 pub mod attention;
+pub mod binary;
 pub mod broadcast;
 pub mod channel_selection;
 pub mod channels_last;
+pub mod comparison;
 pub mod conv;
 mod conv_layer;
 mod conv_transpose;
@@ -46,6 +49,7 @@ pub mod scatter;
 pub mod sort;
 mod take;
 pub mod threads;
+pub mod unary;
 pub mod vector;
 mod window;
 mod winograd;
