@@ -117,6 +117,8 @@ use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Inputs;
 use crate::onnx::Node;
 use crate::tensor::{Tensor, untraced};
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// Runs a node of an ONNX file on tensors: the mirror image of an operator's `lower`.
 pub(crate) type Reader = fn(&Node, &Inputs<Tensor>) -> Result<Vec<Tensor>>;
@@ -166,7 +168,8 @@ pub(crate) fn reader_of_domain(domain: &str, op_type: &str) -> Option<Reader> {
 
 /// The reader of an operator of the standard domain.
 pub(crate) fn reader(op_type: &str) -> Option<Reader> {
-    FAMILIES.iter().flat_map(|family| family.iter()).find(|row| row.0 == op_type).map(|row| row.1)
+    static READERS: LazyLock<HashMap<&str, Reader>> = LazyLock::new(|| FAMILIES.iter().flat_map(|family| family.iter().copied()).collect());
+    READERS.get(op_type).copied()
 }
 
 /// The families of which nothing is written: they are read as their decomposition.
