@@ -167,7 +167,9 @@ fn walk(path: &Path, files: &mut Vec<PathBuf>) {
 /// All code and documentation: path and text.
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
-    for top in ["src", "crates", "tests", "tools", "docs", "benches", "examples", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "build.rs"] {
+    for top in
+        ["src", "crates", "tests", "tools", "docs", "benches", "examples", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "build.rs"]
+    {
         let path = root().join(top);
         if path.exists() {
             walk(&path, &mut files);

@@ -226,8 +226,10 @@ fn an_upward_import_would_be_found() {
 
 #[test]
 fn no_file_is_longer_than_a_person_reads() {
-    let long =
-        sources(&["crates", "src", "tools", "tests"]).into_iter().map(|(name, text)| (name, text.lines().count())).filter(|file| file.1 > LINES);
+    let long = sources(&["crates", "src", "tools", "tests"])
+        .into_iter()
+        .map(|(name, text)| (name, text.lines().count()))
+        .filter(|file| file.1 > LINES);
     assert_eq!(long.collect::<Vec<_>>(), []);
 }
 

@@ -17,20 +17,26 @@ fn power(k: i32) -> f32 {
     f32::from_bits((k.wrapping_add(127) as u32) << 23)
 }
 
+/// Adding 1.5 · 2²³ leaves the nearest integer in the low bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// The integer that was rounded so.
+#[inline(always)]
+fn whole(rounded: f32) -> i32 {
+    rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32
+}
+
 /// e^x as m and k of m · 2^k: x = k ln 2 + r with |r| ≤ ½ ln 2, and m = e^r is a near-minimax polynomial.
 #[inline(always)]
 fn parts(x: f32) -> (f32, i32) {
-    // Adding 1.5 · 2²³ leaves the nearest integer in the low bits.
-    const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first short enough for k · HIGH to be exact.
     const HIGH: f32 = 0.693_359_4;
     const LOW: f32 = -2.121_944_4e-4;
     let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let k = rounded - ROUND;
     let r = (-k).mul_add(LOW, (-k).mul_add(HIGH, x));
-    let power = rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
     let tail = [1.989_124_7e-4, 1.393_388_1e-3, 8.333_31e-3, 4.166_646_3e-2, 0.166_666_67, 0.5];
-    (polynomial(r, tail).mul_add(r, 1.0).mul_add(r, 1.0), power)
+    (polynomial(r, tail).mul_add(r, 1.0).mul_add(r, 1.0), whole(rounded))
 }
 
 /// e^x in f32, within 1 unit in the last place, without a branch: a loop over it becomes vector instructions.
@@ -117,31 +123,32 @@ pub fn erf(x: f32) -> f32 {
 
 /// The distribution function of the normal distribution in f32, right to 2 · 10⁻⁷, without a branch.
 ///
-/// Φ(−a) = e^−h, where h = −ln Φ(−a) is nearly a parabola: what is small is right to 5 · 10⁻⁶ of itself down to a = −5.6, and beyond
-/// that as good as 0.
+/// Φ(−a) = 2^−h, where h = −log₂ Φ(−a) is nearly a parabola: what is small is right to 5 · 10⁻⁶ of itself down to a = −5.6, and beyond
+/// that as good as 0. The whole part of h becomes an exponent, and 2 to the power of the rest, at most ½ from 0, is a near-minimax polynomial.
 #[inline(always)]
 pub fn phi(x: f32) -> f32 {
-    // From 11 on what is small is 0; up to there no power of 2 is too small.
-    let distance = if x.abs() > 11.0 { 11.0 } else { x.abs() };
-    // Where it is multiplied by a small square, an argument that is a little larger does.
-    let far = if distance < 1e-4 { 1e-4 } else { distance };
+    let distance = x.abs();
     let tail = polynomial(
-        far,
+        distance,
         [
-            1.477_310_6e-8,
-            -4.594_585_3e-7,
-            6.128_241_7e-6,
-            -4.436_735_6e-5,
-            1.642_865e-4,
-            6.014_317_5e-5,
-            -4.885_845e-3,
-            3.639_401_5e-2,
-            0.318_294_64,
+            2.131_308_6e-8,
+            -6.628_586e-7,
+            8.841_184e-6,
+            -6.400_856e-5,
+            2.370_153_2e-4,
+            8.676_826e-5,
+            -7.048_784_3e-3,
+            5.250_546_3e-2,
+            0.459_202_1,
         ],
     );
-    let h = distance.mul_add(distance.mul_add(tail, 0.797_885_84), std::f32::consts::LN_2);
-    let (m, k) = parts(-h);
-    let small = if x.abs() > 11.0 { 0.0 } else { m * power(k) };
+    let h = distance.mul_add(distance.mul_add(tail, 1.151_106), 1.0);
+    // 2^−127 is 0 here. A comparison that NaN fails hands NaN on.
+    let h = if h > 127.0 { 127.0 } else { h };
+    let rounded = ROUND - h;
+    let rest = -(h + (rounded - ROUND));
+    let powers = [1.546_144_8e-4, 1.339_086_7e-3, 9.618_057e-3, 5.550_357e-2, 0.240_226_5, 0.693_147_2, 1.0];
+    let small = polynomial(rest, powers) * power(whole(rounded));
     if x < 0.0 { small } else { 1.0 - small }
 }
 
