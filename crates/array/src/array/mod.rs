@@ -9,7 +9,7 @@ mod print;
 mod random;
 mod scalar;
 mod stream;
-pub mod strided_loop;
+pub(crate) mod strided_loop;
 mod sub_byte;
 mod view;
 

@@ -147,7 +147,7 @@ pub fn phi(x: f32) -> f32 {
     let h = if h > 127.0 { 127.0 } else { h };
     let rounded = ROUND - h;
     let rest = -(h + (rounded - ROUND));
-    let powers = [1.546_144_8e-4, 1.339_086_7e-3, 9.618_057e-3, 5.550_357e-2, 0.240_226_5, 0.693_147_2, 1.0];
+    let powers = [1.546_144_8e-4, 1.339_086_7e-3, 9.618_057e-3, 5.550_357e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
     let small = polynomial(rest, powers) * power(whole(rounded));
     if x < 0.0 { small } else { 1.0 - small }
 }
