@@ -783,6 +783,7 @@ TORCH_FAULTS = [
     (".*polygamma", any_float(lambda t: t < 0), below_zero, "terms of both signs cancel before they are added in single precision"),
     (".*chebyshev_polynomial.*", always, large_order, "a multiple of an angle that has no digit left"),
     (".*_polynomial_.*", always, nan_for_infinite, "whether a difference of products that overflow is infinite or NaN depends on whether the compiler fuses them"),
+    ("prod", lambda call: any(t.numel() and t.double().abs().max() > 1e18 for t in call.tensors()), torch_is_nan, "a product overflows in singles before it meets a zero"),
     ("glu", any_float(torch.isinf), torch_is_nan, "the exponential in the divisor of an infinity overflows where the sigmoid is not yet 0"),
     ("fmod", any_float(lambda t: t.abs() < 1e-30), torch_is_nan, "the vector form is NaN where the quotient overflows"),
     ("(instance|batch)_norm", any_float(infinite), torch_is_nan, "scale and shift are combined before they meet the values: infinities of both signs are added"),
