@@ -2,7 +2,7 @@
 
 use super::{Reader, one};
 use crate::array::{Array, DType};
-use crate::dim::{Shape, Sizes, Type};
+use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::matmul;
@@ -227,12 +227,15 @@ impl Tensor {
             Some(mask) if mask.dtype() == DType::Bool => scores.masked_fill(&mask.logical_not()?, f64::NEG_INFINITY)?,
             Some(mask) => scores.add(mask)?,
         };
-        let mut weights = scores.softmax(-1)?;
-        if mask.is_some_and(|mask| mask.dtype() == DType::Bool) {
-            // Where nothing may be attended to torch gives zeros, not NaN.
-            weights = weights.masked_fill(&weights.is_nan()?, 0.0)?;
-        }
-        weights.matmul(v)
+        let y = scores.softmax(-1)?.matmul(v)?;
+        // Where nothing may be attended to torch gives zeros, not NaN.
+        let Some(mask) = mask.filter(|mask| *mask.shape().last().unwrap_or(&Dim::Fixed(0)) != 0) else { return Ok(y) };
+        let lost = match mask.dtype() {
+            DType::Bool => mask.any(-1, true)?.logical_not()?,
+            _ => mask.amax(-1, true)?.eq(f64::NEG_INFINITY)?,
+        };
+        let has_none = lost.constant().is_some_and(|lost| lost.to_i64s().is_ok_and(|lost| lost.iter().all(|&lost| lost == 0)));
+        if has_none { Ok(y) } else { y.masked_fill(&lost, 0.0) }
     }
 }
 
@@ -262,7 +265,6 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dim::Dim;
 
     #[test]
     fn a_linear_layer_is_one_gemm() {

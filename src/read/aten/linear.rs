@@ -99,7 +99,13 @@ pub(super) const ROWS: &[Row] = &[
         "_scaled_dot_product_attention_math(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, bool is_causal=False, Tensor? dropout_mask=None, *, float? scale=None, bool enable_gqa=False) -> (Tensor, Tensor)",
         |a| {
             let (q, k, v) = operands(a, a.flag("enable_gqa")?)?;
-            let weights = scores(&q, &k, a.opt_tensor("attn_mask")?.as_ref(), a.flag("is_causal")?, a.opt_float("scale")?)?.softmax(-1)?;
+            let mask = a.opt_tensor("attn_mask")?;
+            let scores = scores(&q, &k, mask.as_ref(), a.flag("is_causal")?, a.opt_float("scale")?)?;
+            let weights = match mask {
+                None => scores.softmax(-1)?,
+                // A row of which nothing is left is zero.
+                Some(_) => scores.softmax(-1)?.masked_fill(&scores.eq(f64::NEG_INFINITY)?.all(-1, true)?, 0.0)?,
+            };
             let kept = if a.float("dropout_p")? > 0.0 { weights.drop_out(a.float("dropout_p")?)?.0 } else { weights.clone() };
             Ok(vec![kept.matmul(&v)?, weights])
         },
