@@ -73,6 +73,11 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
         None
     }
 
+    /// How large a size of an output is at most on these inputs that depends on their values.
+    fn bound_of_data(&self, inputs: &Inputs<Array>) -> usize {
+        (0..inputs.len()).filter_map(|i| inputs.opt(i)).map(Array::len).max().unwrap_or(0)
+    }
+
     /// Whether data decide how often a graph inside runs.
     fn is_data_dependent_loop(&self) -> bool {
         false

@@ -287,6 +287,10 @@ impl Operator for NonZero {
         Ok(vec![gather::nonzero(inputs.at(0)?)?])
     }
 
+    fn bound_of_data(&self, inputs: &Inputs<Array>) -> usize {
+        inputs.opt(0).map_or(0, |x| gather::count_nonzero(x).unwrap_or(x.len()))
+    }
+
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         if builder.ty(&inputs[0])?.rank() > 0 {
             return Ok(builder.node("NonZero", inputs).write(outputs));

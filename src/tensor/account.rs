@@ -1,7 +1,7 @@
 //! The account of a trace: memory for what is computed of constants, and nodes.
 
 use crate::array::Array;
-use crate::dim::Type;
+use crate::dim::{Dim, Type};
 use crate::error::{Error, Result};
 
 /// What is left of what a trace may take; it is asked before anything is allocated.
@@ -27,9 +27,9 @@ impl Account {
         Account { bytes: Account::BYTES.saturating_add(size.saturating_mul(8)), nodes: Account::NODES.saturating_add(size / 8) }
     }
 
-    /// Whether values of these types can be computed. Sizes that are not known count nothing.
-    pub(super) fn allows(&self, types: &[Type]) -> bool {
-        types.iter().map(bytes_of).fold(0, usize::saturating_add) <= self.bytes
+    /// Whether values of these types can be computed. `of_data` gives the largest size that may come of the values of the inputs, and is asked where one does.
+    pub(super) fn allows(&self, types: &[Type], of_data: impl Fn() -> usize) -> bool {
+        self.bytes == usize::MAX || types.iter().map(|ty| bytes_of(ty, &of_data)).fold(0, usize::saturating_add) <= self.bytes
     }
 
     /// Takes what values occupy that were computed from others; a view of another occupies nothing.
@@ -55,9 +55,11 @@ impl Account {
     }
 }
 
-/// The bytes of a value of this type in the example; 0 where a size is not known.
-fn bytes_of(ty: &Type) -> usize {
-    ty.shape.numel().example().map_or(0, |n| usize::try_from(n).unwrap_or(0).saturating_mul(ty.dtype.size()))
+/// The bytes of a value of this type in the example. The sizes that are not known are together at most one that depends on data.
+fn bytes_of(ty: &Type, of_data: &impl Fn() -> usize) -> usize {
+    let known = ty.shape.iter().filter_map(Dim::example).map(|n| usize::try_from(n).unwrap_or(0)).fold(1, usize::saturating_mul);
+    let open = ty.shape.iter().any(|dim| dim.example().is_none());
+    known.saturating_mul(if open { of_data() } else { 1 }).saturating_mul(ty.dtype.size())
 }
 
 #[cfg(test)]
@@ -69,11 +71,15 @@ mod tests {
     fn what_is_computed_is_taken_and_views_are_not() {
         let mut account = Account { bytes: 4096, nodes: 1 };
         let of = |n: i64| [Type::new(DType::F32, vec![crate::dim::Dim::from(n)])];
-        assert!(account.allows(&of(1024)) && !account.allows(&of(1025)) && !account.allows(&of(i64::MAX)));
+        let allows = |account: &Account, n: i64| account.allows(&of(n), || 1);
+        assert!(allows(&account, 1024) && !allows(&account, 1025) && !allows(&account, i64::MAX));
+        // Positions of as many elements as there are.
+        let positions = [Type::new(DType::I64, vec![crate::dim::Dim::from(2i64), crate::dim::Dim::of_data(0)])];
+        assert!(account.allows(&positions, || 256) && !account.allows(&positions, || 257));
         let x = Array::vector(vec![0f32; 512]);
         account.spend(&[Some(x.clone())], &[]);
         account.spend(&[Some(x.clone())], &[Some(&x)]);
-        assert!(account.allows(&of(512)) && !account.allows(&of(513)));
+        assert!(allows(&account, 512) && !allows(&account, 513));
         account.spend_node().unwrap();
         assert_eq!(account.spend_node().unwrap_err().code(), ErrorCode::TooBig);
     }

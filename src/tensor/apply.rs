@@ -63,7 +63,11 @@ fn dispatch(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location
         recorded = op.agreement() == Agreement::Random || grows(&types, inputs);
     }
     let is_constant = inputs.iter().flatten().all(|tensor| tensor.is_constant());
-    let allowed = !is_constant || recorder::with_account(|account| account.allows(&types)).unwrap_or(true);
+    let of_data = || {
+        let arrays: Vec<Option<&Array>> = inputs.iter().map(|input| input.and_then(Tensor::value)).collect();
+        op.bound_of_data(&Inputs::new(&arrays))
+    };
+    let allowed = !is_constant || recorder::with_account(|account| account.allows(&types, of_data)).unwrap_or(true);
     // What the account does not allow to compute stays a node without a value.
     recorded |= !allowed;
     let values = match allowed {

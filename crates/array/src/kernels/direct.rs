@@ -6,10 +6,16 @@ use super::real::Real;
 use crate::error::Result;
 use pulp::{Arch, Simd, WithSimd};
 
-/// Whether there are too few filters to fill the tiles of a matrix product.
+/// Whether there are too few filters to fill the tiles of a matrix product, and frames that are not mostly padding: of them every element is written.
 pub fn suits(layer: &Layer) -> bool {
-    layer.spatial.len() <= 2 && layer.filters <= 2
+    let is_small =
+        |frame: Frame| frame.checked_size().is_some_and(|size| size / MOST_PADDED <= frame.spatial.iter().product::<usize>().max(LEAST));
+    layer.spatial.len() <= 2 && layer.filters <= 2 && is_small(Frame::of(layer))
 }
+
+/// How many times as large as its image a frame may be, or as this many elements.
+const MOST_PADDED: usize = 16;
+const LEAST: usize = 1 << 12;
 
 /// At least as many elements as are summed at a time lie behind a run.
 const LANES: usize = 32;
@@ -25,7 +31,30 @@ struct Frame {
     spatial: [usize; 2],
 }
 
+/// Two sizes, of which a plane of one row has the second.
+fn pair(values: &[usize], missing: usize) -> [usize; 2] {
+    match values {
+        [] => [missing; 2],
+        [single] => [missing, *single],
+        _ => [values[0], values[1]],
+    }
+}
+
 impl Frame {
+    fn of(layer: &Layer) -> Frame {
+        let (window, kernel, steps) = (layer.window, pair(&layer.kernel, 1), pair(&layer.steps, 1));
+        let (strides, dilations) = (pair(&window.strides, 1), pair(&window.dilations, 1));
+        let (stride, spatial) = (strides[1], pair(&layer.spatial, 1));
+        let reach = |axis: usize| (kernel[axis] - 1).saturating_mul(dilations[axis]);
+        let run = (steps[1].saturating_add(reach(1) / stride)).checked_next_multiple_of(LANES).unwrap_or(usize::MAX).saturating_add(LANES);
+        let rows = steps[0].saturating_sub(1).saturating_mul(strides[0]).saturating_add(reach(0)).saturating_add(1);
+        Frame { rows, run, stride, pad: pair(&window.pads_begin, 0), spatial }
+    }
+
+    fn checked_size(&self) -> Option<usize> {
+        self.rows.checked_mul(self.stride)?.checked_mul(self.run)
+    }
+
     fn size(&self) -> usize {
         self.rows * self.stride * self.run
     }
@@ -56,14 +85,10 @@ impl Frame {
 /// Computes a [suitable](suits) layer.
 pub fn conv<T: Real>(layer: &Layer, x: &[T], w: &[T], bias: Option<&[T]>) -> Result<Vec<T>> {
     let window = layer.window;
-    // One spatial axis is a plane of one row.
-    let flat = layer.spatial.len() == 1;
-    let pair = |values: &[usize], missing: usize| if flat { [missing, values[0]] } else { [values[0], values[1]] };
-    let (kernel, spatial, steps) = (pair(&layer.kernel, 1), pair(&layer.spatial, 1), pair(&layer.steps, 1));
-    let (strides, dilations, pad) = (pair(&window.strides, 1), pair(&window.dilations, 1), pair(&window.pads_begin, 0));
-    let stride = strides[1];
-    let run = (steps[1] + (kernel[1] - 1) * dilations[1] / stride).next_multiple_of(LANES) + LANES;
-    let frame = Frame { rows: (steps[0] - 1) * strides[0] + (kernel[0] - 1) * dilations[0] + 1, run, stride, pad, spatial };
+    let (kernel, steps) = (pair(&layer.kernel, 1), pair(&layer.steps, 1));
+    let (strides, dilations) = (pair(&window.strides, 1), pair(&window.dilations, 1));
+    let frame = Frame::of(layer);
+    let Frame { run, stride, spatial, .. } = frame;
     let (image, plane, taps) = (spatial[0] * spatial[1], steps[0] * steps[1], kernel[0] * kernel[1]);
     let depth = layer.channels * taps;
     // Where in the frames of a group each weight finds the element for the first position.

@@ -160,12 +160,12 @@ pub fn gather_nd(x: &Array, indices: &Array, batch: usize) -> Result<Array> {
 /// # Errors
 /// [`TooBig`](crate::ErrorCode::TooBig).
 pub fn nonzero(x: &Array) -> Result<Array> {
-    let n = count(x.shape())?;
-    let positions: Vec<usize> = truths(x)?.elements::<bool>()?.iter().enumerate().filter(|(_, holds)| **holds).map(|(at, _)| at).collect();
-    let mut out =
-        zeros::<i64>(positions.len().checked_mul(x.rank()).ok_or_else(|| Error::too_big(format!("too many elements to index: {n}")))?)?;
+    let (n, columns) = (count(x.shape())?, count_nonzero(x)?);
+    let mut out = zeros::<i64>(columns.checked_mul(x.rank()).ok_or_else(|| Error::too_big(format!("too many elements to index: {n}")))?)?;
     let (mut index, mut at) = (Dims::from_elem(0, x.rank()), 0);
-    for (column, &next) in positions.iter().enumerate() {
+    let truths = truths(x)?;
+    let elements = truths.elements::<bool>()?;
+    for (column, next) in elements.iter().enumerate().filter(|(_, holds)| **holds).map(|(at, _)| at).enumerate() {
         // A few steps are cheaper than a division an axis.
         if next - at < 8 {
             (at..next).for_each(|_| advance(&mut index, x.shape()));
@@ -173,9 +173,14 @@ pub fn nonzero(x: &Array) -> Result<Array> {
             index = super::take::unravel(next, x.shape());
         }
         at = next;
-        index.iter().enumerate().for_each(|(axis, &i)| out[axis * positions.len() + column] = i as i64);
+        index.iter().enumerate().for_each(|(axis, &i)| out[axis * columns + column] = i as i64);
     }
-    Array::new(&[x.rank(), positions.len()], out)
+    Array::new(&[x.rank(), columns], out)
+}
+
+/// How many elements are not 0.
+pub fn count_nonzero(x: &Array) -> Result<usize> {
+    Ok(truths(x)?.elements::<bool>()?.iter().filter(|holds| **holds).count())
 }
 
 /// Whether each element is not 0, as Bool.
