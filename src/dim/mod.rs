@@ -20,6 +20,7 @@ pub use shape::{Shape, Type};
 pub use solver::Constraints;
 pub(crate) use solver::{Assumptions, leave_a_choice};
 
+use crate::error::Error;
 use std::fmt;
 use std::ops;
 use std::sync::Arc;
@@ -34,6 +35,14 @@ pub enum Dim {
     Fixed(i64),
     /// An expression, and what it is for the example.
     Symbolic(Arc<Symbolic>),
+}
+
+/// The most axes of a tensor: four times as many as torch and numpy allow.
+pub(crate) const MOST_AXES: usize = 256;
+
+/// The refusal of a tensor of more axes than [`MOST_AXES`].
+pub(crate) fn too_many_axes(rank: usize) -> Error {
+    Error::too_big(format!("a tensor of {rank} axes: at most {MOST_AXES} are supported"))
 }
 
 /// What the symbols begin with that [`Dim::of_data`] makes: no name that a user can give.

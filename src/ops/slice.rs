@@ -1,5 +1,6 @@
 //! Parts of a tensor: slices, single indices, pieces.
 
+use super::control::spend_steps;
 use super::{Reader, Reduction};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
@@ -514,6 +515,7 @@ impl Tensor {
             return Err(Error::argument(format!("invalid split size {length}")));
         }
         let count = chunks(&whole, &length)?.max(1);
+        spend_steps(count as usize)?;
         let mut sizes = vec![length.clone(); count as usize];
         sizes[count as usize - 1] = whole - length * (count - 1);
         self.split_with_sizes(&sizes, axis)
@@ -531,6 +533,7 @@ impl Tensor {
             return Err(Error::argument(format!("{count} pieces")));
         }
         let whole = self.dim(axis)?;
+        spend_steps(count as usize)?;
         if whole == 0 {
             return self.split_with_sizes(vec![Dim::Fixed(0); count as usize], axis);
         }
@@ -557,6 +560,7 @@ impl Tensor {
             Error::size(format!("unbind: an axis of size {count} has another number of parts in each call"))
                 .help("give that axis a fixed size")
         })?;
+        spend_steps(count as usize)?;
         (0..count).map(|i| self.select(axis, i)).collect()
     }
 

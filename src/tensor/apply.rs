@@ -2,7 +2,7 @@
 
 use super::{Origin, Tensor, TensorData, location, observer, recorder};
 use crate::array::{Array, DType};
-use crate::dim::{Constraints, Dim, DimArray, Sizes, Type};
+use crate::dim::{Constraints, Dim, DimArray, MOST_AXES, Sizes, Type, too_many_axes};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Agreement, Computed, Derivation, Inputs, Operator};
 use crate::work;
@@ -50,6 +50,9 @@ fn dispatch(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location
         ErrorCode::Size => error.at(location::here(None, caller)),
         _ => error,
     })?;
+    if let Some(ty) = types.iter().find(|ty| ty.rank() > MOST_AXES) {
+        return Err(too_many_axes(ty.rank()).at(op.name()));
+    }
     if let [ty] = types.as_slice()
         && let Some(dims) = known_sizes
     {

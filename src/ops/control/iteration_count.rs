@@ -71,6 +71,17 @@ impl IterationCount {
     }
 }
 
+/// Takes what is done so often in one operator from the [`LoopBudget`], where one is set: steps of a recurrent network, pieces of a tensor.
+///
+/// # Errors
+/// [`TooBig`](crate::ErrorCode::TooBig) where it is not left.
+pub(crate) fn spend_steps(steps: usize) -> Result<()> {
+    match LoopBudget::spend(steps as u64) {
+        Spent::No => Err(unjustified()),
+        Spent::Yes | Spent::Unlimited => Ok(()),
+    }
+}
+
 impl Drop for IterationCount {
     fn drop(&mut self) {
         if self.is_outermost {
@@ -121,6 +132,8 @@ mod tests {
         assert!(runs(0, 1000) < 140_000);
         let _budget = LoopBudget::of_file(0);
         assert!(IterationCount::start(1, Some(1 << 18)).is_ok() && IterationCount::start(2, Some(1 << 18)).is_err());
+        // Steps inside one operator are taken from it, too.
+        assert!(spend_steps(10).is_ok() && spend_steps(1 << 19).is_err());
         // The outermost budget holds.
         let _raised = LoopBudget::of_file(64 << 20);
         assert!(IterationCount::start(2, Some(1 << 18)).is_err());

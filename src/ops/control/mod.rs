@@ -8,7 +8,7 @@ mod scan;
 pub(super) use cond::If;
 pub use cond::cond;
 pub(crate) use cond::cond_by_sizes;
-pub(crate) use iteration_count::IterationCount;
+pub(crate) use iteration_count::{IterationCount, spend_steps};
 pub(super) use loops::Loop;
 pub(crate) use loops::{Iteration, repeat};
 pub use loops::{fori_loop, while_loop};

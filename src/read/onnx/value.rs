@@ -1,7 +1,7 @@
 //! Values of a file, which need not be tensors: lists of values, and values that may be absent.
 
 use crate::DType;
-use crate::dim::{Dim, Expr, Shape, Type, is_reserved, is_symbol};
+use crate::dim::{Dim, Expr, MOST_AXES, Shape, Type, is_reserved, is_symbol, too_many_axes};
 use crate::error::{Error, Result, ResultExt};
 use crate::module::symbol_of;
 use crate::onnx::proto::tensor_shape_proto::{Dimension, dimension::Value as Length};
@@ -186,6 +186,9 @@ impl Declared {
         };
         match &ty.value {
             Some(Kind::TensorType(tensor)) => {
+                if let Some(rank) = tensor.shape.as_ref().map(|shape| shape.dim.len()).filter(|&rank| rank > MOST_AXES) {
+                    return Err(too_many_axes(rank));
+                }
                 let shape = tensor.shape.as_ref().map(|shape| shape.dim.iter().enumerate().map(length).collect());
                 Ok(Declared::Tensor(tensor::dtype(tensor.elem_type)?, shape))
             }
@@ -313,6 +316,16 @@ fn expression(text: &str, known: &BTreeSet<&str>) -> Option<Expr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tensor_of_more_than_256_axes_is_refused_where_it_is_declared_and_where_it_is_made() {
+        let declared =
+            |axes: usize| Declared::of(&crate::onnx::sample::value("x", 1, &vec!["1"; axes]), &BTreeSet::new(), &BTreeMap::new());
+        let made = |axes: usize| Tensor::from(&[1f32]).reshape(vec![1; axes]);
+        assert!(declared(256).is_ok() && made(256).is_ok());
+        let codes = (declared(257).unwrap_err().code(), made(257).unwrap_err().code());
+        assert_eq!(codes, (crate::ErrorCode::TooBig, crate::ErrorCode::TooBig));
+    }
 
     #[test]
     fn free_axes_are_traced_at_sizes_that_fit_their_use() {
