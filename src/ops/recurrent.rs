@@ -149,7 +149,7 @@ impl Operator for Recurrent {
             let x = inputs.at(0)?;
             let x = if self.batch_first { x.permute(&[1, 0, 2])? } else { x.clone() };
             let state = usize::from(self.batch_first);
-            super::control::spend_steps(x.shape().first().copied().unwrap_or(0).saturating_mul(self.reverse.len()))?;
+            super::iteration_count::spend_steps(x.shape().first().copied().unwrap_or(0).saturating_mul(self.reverse.len()))?;
             let each = self.cell.functions();
             let (mut all, mut last, mut cells) = (Vec::new(), Vec::new(), Vec::new());
             for (d, &reverse) in self.reverse.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Parts of a tensor: slices, single indices, pieces.
 
-use super::control::spend_steps;
+use super::iteration_count::spend_steps;
 use super::{Reader, Reduction};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};

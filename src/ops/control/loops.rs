@@ -1,11 +1,12 @@
 //! A computation repeated on its own results.
 
-use super::{IterationCount, Outside, Replay, around, gathered, present, recorded, stacked, tensors, truth, types, varies};
+use super::{Outside, Replay, around, gathered, present, recorded, stacked, tensors, truth, types, varies};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Graph, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
+use crate::ops::iteration_count::IterationCount;
 use crate::tensor::{Operand, Tensor, apply};
 use std::panic::Location;
 use std::sync::Arc;

@@ -1,14 +1,12 @@
 //! Branches and loops whose course depends on data: both branches, or the body, are traced once as graphs of their own.
 
 mod cond;
-mod iteration_count;
 mod loops;
 mod scan;
 
 pub(super) use cond::If;
 pub use cond::cond;
 pub(crate) use cond::cond_by_sizes;
-pub(crate) use iteration_count::{IterationCount, spend_steps};
 pub(super) use loops::Loop;
 pub(crate) use loops::{Iteration, repeat};
 pub use loops::{fori_loop, while_loop};

@@ -1,14 +1,12 @@
 //! A computation done for each index of the first axis, in order.
 
-use super::{
-    FEW, Iteration, IterationCount, Outside, Replay, around, gathered, location_of, present, recorded, repeat, stacked, tensors, types,
-    varies,
-};
+use super::{FEW, Iteration, Outside, Replay, around, gathered, location_of, present, recorded, repeat, stacked, tensors, types, varies};
 use crate::array::Array;
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result, ResultExt};
 use crate::graph::{Attributes, Graph, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
+use crate::ops::iteration_count::IterationCount;
 use crate::tensor::{Tensor, apply};
 use std::panic::Location;
 use std::sync::Arc;
