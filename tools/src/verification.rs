@@ -73,12 +73,30 @@ pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Resu
             }
         }
     }
+    if let Some(note) = unnamed_axes(example).filter(|_| error.code() == ErrorCode::Size) {
+        console.note(&note);
+    }
     // A number that nobody gave may have to be known.
     let open: Vec<String> = open.iter().map(|(name, _)| format!("-i {name}=VALUE")).collect();
     match error.help_line() {
         None if !open.is_empty() => Err(error.help(format!("the program may decide by a number that is not given: {}", open.join(" ")))),
         _ => Err(error),
     }
+}
+
+/// What names the axes that are as long as a named one in the example: masks and positions follow the tokens.
+fn unnamed_axes(example: &Example) -> Option<String> {
+    let symbols = example.symbols();
+    let option = |input: &str, axis: usize, n: i64| {
+        let (symbol, _) = symbols.iter().find(|(_, size)| *size == n && n > 1)?;
+        Some(format!("--dynamic {input}:{axis}={symbol}"))
+    };
+    let of_input = |(name, tensor): &(String, Tensor)| {
+        let sizes = tensor.shape().iter().enumerate();
+        sizes.filter_map(|(axis, dim)| option(name, axis, dim.fixed()?)).collect::<Vec<_>>()
+    };
+    let options: Vec<String> = example.inputs().iter().flat_map(of_input).collect();
+    (!options.is_empty()).then(|| format!("axes of the same size in the example are fixed: {}", options.join(" ")))
 }
 
 /// The example with ones for the integers that were made up: steps, factors and counts may not be 0.

@@ -44,6 +44,15 @@ fn a_wrong_option_is_a_usage_error_in_every_command() {
 }
 
 #[test]
+fn axes_that_follow_a_named_one_are_named_in_a_note() {
+    let folder = Folder::new();
+    saved(&folder);
+    let note = "axes of the same size in the example are fixed: --dynamic y:0=n";
+    folder.run(&["convert", "m.onnx", "-o", "out.onnx", "--dynamic", "x:0=n"]).exits(1).says(&[note, "`n` and `2` at axis 0"]);
+    folder.run(&["inspect", "m.onnx", "--dynamic", "x:0=n", "--dynamic", "y:0=n"]).exits(0);
+}
+
+#[test]
 fn what_is_no_model_is_named_by_every_command() {
     let folder = Folder::new();
     let html = b"<!DOCTYPE html>\n<html><body>Not found</body></html>";
