@@ -66,6 +66,7 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("Softmax", single, SLOWER),
     ("Add", broadcasts, SLOWER),
     ("Mul", broadcasts, SLOWER),
+    ("Where", selects_among_broadcast, SLOWER),
     (
         "Mul",
         |node_context| node_context.node.input.first() == node_context.node.input.get(1) && !floats(node_context),
@@ -234,6 +235,14 @@ fn broadcasts(node_context: &NodeContext) -> bool {
 
 /// Elements from which on a sum with an operand that broadcasts is for a node of ours.
 const BROADCAST: i64 = 4096;
+
+/// Whether a selection of f32 has operands of several shapes, and a result that is large.
+fn selects_among_broadcast(node_context: &NodeContext) -> bool {
+    let [Some(condition), Some(a), Some(b)] = &node_context.types[..] else { return false };
+    let is_large = |ty: &Type| ty.shape.iter().any(Dim::is_symbolic) || volume(ty) >= BROADCAST;
+    let is_one_shape = condition.shape == a.shape && a.shape == b.shape;
+    a.dtype == DType::F32 && !is_one_shape && [condition, a, b].into_iter().any(is_large)
+}
 
 fn single(node_context: &NodeContext) -> bool {
     node_context.dtype(0) == Some(DType::F32)

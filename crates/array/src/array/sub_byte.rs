@@ -242,7 +242,7 @@ impl Array {
     /// Bytes as codes of a narrow dtype.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) unless this is an array of bytes and the dtype is narrow.
+    /// [`DType`](crate::ErrorCode::DType) unless this is an array of bytes and the dtype is narrow.
     pub fn with_codes(self, dtype: DType) -> Result<Array> {
         match self.dtype == DType::U8 && dtype.is_narrow() {
             true => Ok(Array { dtype, ..self }),

@@ -184,6 +184,15 @@ pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
             plan.compute(&|[c, i, j], out: &mut [T]| {
                 let (c, i, j) = (at_offset(start, c), at_offset(x_start, i), at_offset(y_start, j));
                 match (dc, da, db) {
+                    // One condition for all: what it selects is copied.
+                    (0, ..) => {
+                        let (from, at, step) = if holds[c] { (&x, i, da) } else { (&y, j, db) };
+                        match step {
+                            1 => out.copy_from_slice(&from[at..][..out.len()]),
+                            0 => out.fill(from[at]),
+                            _ => out.iter_mut().enumerate().for_each(|(k, out)| *out = from[at_offset(at, k as isize * step)]),
+                        }
+                    }
                     (1, 1, 1) => {
                         let operands = holds[c..].iter().zip(&x[i..]).zip(&y[j..]);
                         out.iter_mut().zip(operands).for_each(|(out, ((&c, &x), &y))| *out = if c { x } else { y });
@@ -368,6 +377,11 @@ mod tests {
         let condition = Array::vector(vec![true, false, true]);
         assert_eq!(choose(&condition, &Array::scalar(7f32), &grid(&[3])).unwrap().to_vec::<f32>().unwrap(), [7., 1., 7.]);
         assert_eq!(choose(&condition, &grid(&[3]), &grid(&[1])).unwrap().to_vec::<f32>().unwrap(), [0., 0., 2.]);
+        let rows = Array::new(&[3, 1], vec![true, false, true]).unwrap();
+        let of_rows = |a: &Array| choose(&rows, a, &Array::scalar(9f32)).unwrap().to_vec::<f32>().unwrap();
+        assert_eq!(of_rows(&grid(&[3, 4])), [0., 1., 2., 3., 9., 9., 9., 9., 8., 9., 10., 11.]);
+        assert_eq!(of_rows(&grid(&[4, 3]).permute(&[1, 0]).unwrap()), [0., 3., 6., 9., 9., 9., 9., 9., 2., 5., 8., 11.]);
+        assert_eq!(of_rows(&grid(&[3, 8]).slice(1, 6, 4, -2).unwrap()), [6., 4., 2., 0., 9., 9., 9., 9., 22., 20., 18., 16.]);
         assert!(choose(&condition, &grid(&[3]), &Array::scalar(1i64)).is_err());
         assert!(choose(&grid(&[3]), &grid(&[3]), &grid(&[3])).is_err());
     }

@@ -39,7 +39,7 @@ pub fn unfold(x: &Array, kernel: &[usize], window: &Window) -> Result<Array> {
     })
 }
 
-/// (batch, channels · kernel, steps) → (batch, channels, spatial …): the transpose of [`unfold`], values that meet are added.
+/// (batch, channels · kernel, steps) → (batch, channels, spatial …): the transpose of torch's `unfold`, values that meet are added.
 ///
 /// As [`torch.nn.functional.fold`](https://pytorch.org/docs/stable/generated/torch.nn.functional.fold.html); `spatial` is its
 /// `output_size`.
