@@ -169,13 +169,14 @@ fn quantile(x: &Tensor, q: &Tensor, axis: Option<i64>, keep: bool, interpolation
         None => (x.reshape([-1])?, 0),
         Some(axis) => (x.clone(), x.shape().axis(axis)?),
     };
-    let q = q.cast(x.dtype())?;
+    // The quantile as torch holds it, and its position in doubles: 0.7 in f32 is a little less, and so is what lies between two elements.
+    let q = q.cast(x.dtype())?.cast(DType::F64)?;
     // The quantiles stand before all other axes.
     let (values, _) = sorted(&x.transpose(axis as i64, -1)?, -1, false)?;
     let nan = x.transpose(axis as i64, -1)?.is_nan()?;
     let last = match skip_nan {
-        true => nan.logical_not()?.sum(-1, true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.cast(x.dtype())?,
-        false => Tensor::from_dim(&(x.dim(axis as i64)? - 1i64)).cast(x.dtype())?.reshape(vec![1i64; values.rank()])?,
+        true => nan.logical_not()?.sum(-1, true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.cast(DType::F64)?,
+        false => Tensor::from_dim(&(x.dim(axis as i64)? - 1i64)).cast(DType::F64)?.reshape(vec![1i64; values.rank()])?,
     };
     let position = last.mul(q.reshape([-1])?)?;
     let mut shape = values.shape().to_vec();
@@ -193,7 +194,7 @@ fn quantile(x: &Tensor, q: &Tensor, axis: Option<i64>, keep: bool, interpolation
             let high = fetch(&above)?;
             high.sub(high.sub(fetch(&below)?)?.mul(0.5)?)?
         }
-        QuantileInterpolation::Linear => fetch(&below)?.lerp(&fetch(&above)?, &position.sub(&below)?)?,
+        QuantileInterpolation::Linear => fetch(&below)?.lerp(&fetch(&above)?, &position.sub(&below)?.cast(x.dtype())?)?,
     };
     let y = if skip_nan { y } else { y.masked_fill(&nan.any(-1, true)?.expand(&shape)?, f64::NAN)? };
     // [.., axis' old neighbour .., q] to [q, ..], with the axis as one or gone.
