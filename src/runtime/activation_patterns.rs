@@ -96,7 +96,8 @@ impl<'a> Formulas<'a> {
             Some((function, x))
         })?;
         // A number of rank 1 makes a vector of a scalar.
-        let fits = self.types.get(x).is_some_and(|ty| ty.dtype == DType::F32 && ty.rank() > 0);
+        let is_scalar = || node.outputs().flatten().next().and_then(|y| self.types.get(y)).is_some_and(|ty| ty.rank() == 0);
+        let fits = self.types.get(x).is_some_and(|ty| ty.dtype == DType::F32 && (ty.rank() > 0 || is_scalar()));
         (fits && inner.len() <= MOST).then_some(Formula { function, x, root, inner })
     }
 

@@ -41,6 +41,16 @@ fn gelu_by_tanh_is_one_node_however_it_is_written() {
 }
 
 #[test]
+fn the_formula_of_a_scalar_is_one_node_that_hands_nan_on() {
+    let scalar = noise(&[], 1);
+    assert_eq!(counts(|x| x.gelu(true), &scalar, ["ontrace.Activation", "Tanh", "Mul"]), [1, 0, 0]);
+    // torch: gelu(−∞) is −∞ · 0.
+    let traced = crate::trace::record(&crate::module::from_fn(|x: Tensor| x.gelu(true)), crate::Example::from(&scalar)).unwrap();
+    let y = traced.session().unwrap().run(&[crate::Array::scalar(f32::NEG_INFINITY)]).unwrap();
+    assert!(y[0].to_vec::<f32>().unwrap()[0].is_nan());
+}
+
+#[test]
 fn a_value_times_its_sigmoid_is_one_node() {
     assert!(is_one_node(|x| x.silu()));
     assert!(is_one_node(|x| x.sigmoid()?.mul(&x)));
