@@ -116,6 +116,19 @@ def same_with_dilation(case):
     return case.op in ("AveragePool", "LpPool", "MaxPool") and attribute(case, "auto_pad", "").startswith("SAME") and any(n > 1 for n in attribute(case, "dilations", []))
 
 
+def same_with_steps_over(case):
+    """Whether a pool pads for the same size, and its windows leave elements out between them, so that no padding is needed."""
+    if case.op not in ("AveragePool", "LpPool", "MaxPool") or not attribute(case, "auto_pad", "").startswith("SAME"):
+        return False
+    return any(stride > size for stride, size in zip(attribute(case, "strides", []), attribute(case, "kernel_shape", [])))
+
+
+def spreads_beyond_exponentials(case):
+    """Whether the exponential of a difference of two elements is below the normal numbers."""
+    finite = [array[np.isfinite(array)] for array in case.arrays() if array.dtype.kind == "f"]
+    return any(values.size and float(values.max()) - float(values.min()) > 80 for values in finite)
+
+
 def sees_padding_alone(case):
     """Whether a dilated window of a pool has all its positions in the padding."""
     kernel = attribute(case, "kernel_shape", [])
@@ -253,6 +266,8 @@ RIGHT = [
     ("MaxPool", has_nan_or_infinity, "neither", "ONNX Runtime begins with the lowest finite number: of NaN or -inf alone it gives that"),
     ("MaxPool", same_with_dilation, "neither", "ONNX Runtime pads for the same size as if the windows had no gaps; the formula of the standard has them"),
     ("LpPool", same_with_dilation, "neither", "ONNX Runtime pads for the same size as if the windows had no gaps; the formula of the standard has them"),
+    *((op, same_with_steps_over, "neither", "a padding is not negative: ONNX Runtime's pools begin inside the image then, its convolutions at the edge") for op in ("AveragePool", "LpPool", "MaxPool")),
+    ("Sign", lambda case: has_nan(case) and is_half(case), "reference", "ONNX Runtime's sign of a NaN of half precision is 0"),
     ("MaxPool", sees_padding_alone, "neither", "the maximum of no element is not defined"),
     ("AffineGrid", has_single_point, "neither", "which of the ends a single point is, is not said"),
     ("Clip", clips_infinity, "neither", "by the operator's page the default is the lowest finite number, by onnx.reference there is none"),
@@ -275,7 +290,7 @@ RIGHT = [
     ("Resize", between_two, "neither", "a position between two elements, or on one, is rounded in singles by ONNX Runtime and torch, in doubles by onnx.reference"),
     ("Shrink", lambda case: case.is_integer(), "neither", "in which type integers are shifted is not said"),
     ("Shrink", shifts_large_integers, "neither", "integers are shifted as doubles by both, which hold them to 53 bits"),
-    ("LogSoftmax", is_half, "runtime", "onnx.reference takes the logarithm of a softmax that has underflowed"),
+    ("LogSoftmax", lambda case: is_half(case) or spreads_beyond_exponentials(case), "runtime", "onnx.reference takes the logarithm of a softmax that has underflowed"),
     ("LogSoftmax", has_nan_or_infinity, "reference", "infinity less the maximum is NaN, as its sum is; ONNX Runtime's maximum of doubles skips NaN"),
     ("ReduceLogSumExp", of_integers("ReduceLogSumExp"), "neither", "ONNX Runtime rounds every power to an integer; how is not said"),
     ("ReduceLogSumExp", has_nan, "reference", "ONNX Runtime gives a maximum that is infinite, also beside NaN"),
