@@ -1,7 +1,7 @@
 //! The arrays of [ontrace](https://docs.rs/ontrace) and the numeric kernels on them: a crate of its own, since it is compiled for speed in every profile and
 //! the crates above it for size.
 //!
-//! Use it through `ontrace`, which has what is stable of it: [`mod@array`] as `ontrace::array`, [`mod@error`] as `ontrace::error`. `kernels` may change with every version.
+//! Use it through `ontrace`, which has what is stable of it: [`mod@array`] as `ontrace::array`, [`mod@error`] as `ontrace::error`. What its documentation hides (`kernels`, some methods of arrays) is for `ontrace` alone, and may change with every version.
 
 pub mod array;
 pub mod error;

@@ -38,6 +38,7 @@ impl Array {
     ///
     /// # Errors
     /// As [`Array::to_f64s`].
+    #[doc(hidden)]
     pub fn doubles(&self) -> Result<Elements<'_, f64>> {
         each_dtype!(self.dtype, T => Ok(Elements::of(self.elements::<T>()?, |x| x.to_f64())), else Ok(Elements::converted(self.to_f64s()?)))
     }
@@ -46,6 +47,7 @@ impl Array {
     ///
     /// # Errors
     /// As [`Array::to_i64s`].
+    #[doc(hidden)]
     pub fn integers(&self) -> Result<Elements<'_, i64>> {
         each_dtype!(self.dtype, T => Ok(Elements::of(self.elements::<T>()?, |x| x.to_i64())), else Ok(Elements::converted(self.to_i64s()?)))
     }
@@ -74,6 +76,7 @@ impl Array {
     ///
     /// # Errors
     /// As [`Array::to_f64s`].
+    #[doc(hidden)]
     pub fn double_at(&self, i: usize) -> Result<Option<f64>> {
         let mut values = Vec::new();
         if i < self.len() {

@@ -151,6 +151,7 @@ impl Array {
     }
 
     /// An array without elements, whose shape has an axis of size 0.
+    #[doc(hidden)]
     pub fn empty(dtype: DType, shape: &[usize]) -> Result<Array> {
         match count(shape)? {
             0 => Ok(Array { dtype, shape: shape.into(), strides: contiguous_strides(shape), offset: 0, bytes: Bytes::new() }),
@@ -265,6 +266,7 @@ impl Array {
 
     /// Hashes dtype, shape and the bytes of the elements, whatever the strides; where a dense copy does not fit into memory, those of
     /// the elements that are not repetitions.
+    #[doc(hidden)]
     pub fn hash_bytes(&self, state: &mut impl Hasher) {
         /// A hasher as a writer, which never fails.
         struct HashWriter<'a, H>(&'a mut H);
@@ -312,11 +314,13 @@ impl Array {
     }
 
     /// The bytes of its storage, of which it may be a part.
+    #[doc(hidden)]
     pub fn storage_len(&self) -> usize {
         self.bytes.len()
     }
 
     /// Whether its storage is a part of another array's.
+    #[doc(hidden)]
     pub fn is_view_of(&self, other: &Array) -> bool {
         let range = |bytes: &Bytes| (bytes.as_ptr() as usize, bytes.as_ptr() as usize + bytes.len());
         let ((start, end), (low, high)) = (range(&self.bytes), range(&other.bytes));
@@ -445,6 +449,7 @@ impl Array {
     ///
     /// # Errors
     /// [`DType`](crate::ErrorCode::DType) for a dtype that only stores.
+    #[doc(hidden)]
     pub fn words(&self) -> Result<Array> {
         if self.dtype.is_narrow() {
             return Err(DType::not_taken(self.dtype));
@@ -456,6 +461,7 @@ impl Array {
     ///
     /// # Errors
     /// As [`Array::words`], and those of the kernel.
+    #[doc(hidden)]
     pub fn move_elements(&self, kernel: impl FnOnce(&Array) -> Result<Array>) -> Result<Array> {
         let moved = kernel(&self.words()?)?;
         match moved.dtype == word(self.dtype) {

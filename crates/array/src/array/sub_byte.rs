@@ -73,6 +73,7 @@ impl DType {
     }
 
     /// The lowest and the highest number of a narrow dtype that is not infinite.
+    #[doc(hidden)]
     pub fn narrow_limits(self) -> (f64, f64) {
         let values = self.code().map_or([0.0; 256], Code::values);
         let finite = || values.iter().copied().filter(|x| x.is_finite());
@@ -235,6 +236,7 @@ fn power(x: f64, round: Round) -> u8 {
 
 impl Array {
     /// The codes of narrow elements as bytes; any other array is itself.
+    #[doc(hidden)]
     pub fn codes(&self) -> Array {
         if self.dtype.is_narrow() { Array { dtype: DType::U8, ..self.clone() } } else { self.clone() }
     }
@@ -243,6 +245,7 @@ impl Array {
     ///
     /// # Errors
     /// [`DType`](crate::ErrorCode::DType) unless this is an array of bytes and the dtype is narrow.
+    #[doc(hidden)]
     pub fn with_codes(self, dtype: DType) -> Result<Array> {
         match self.dtype == DType::U8 && dtype.is_narrow() {
             true => Ok(Array { dtype, ..self }),
