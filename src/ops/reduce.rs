@@ -213,11 +213,14 @@ fn extreme(node: &crate::onnx::Node, inputs: &Inputs<Tensor>, largest: bool) -> 
             return Ok(vec![Tensor::full(like.shape(), Scalar::Int(-1), DType::I64)?.cast(DType::U64)?]);
         }
         let unsigned = matches!(x.dtype(), DType::U8 | DType::U16 | DType::U32 | DType::U64);
+        // The bits of an i64 that the dtype has not.
+        let more = 64 - 8 * x.dtype().size() as u32;
         let number = match (x.dtype().is_float(), largest) {
             (true, true) => Scalar::Float(f64::NEG_INFINITY),
             (true, false) => Scalar::Float(f64::INFINITY),
-            (false, true) => Scalar::Int(if truth || unsigned { 0 } else { i64::MIN }),
-            (false, false) => Scalar::Int(if truth { 1 } else { i64::MAX }),
+            (false, true) => Scalar::Int(if truth || unsigned { 0 } else { i64::MIN >> more }),
+            (false, false) if truth => Scalar::Int(1),
+            (false, false) => Scalar::Int(if unsigned { (u64::MAX >> more) as i64 } else { i64::MAX >> more }),
         };
         return Ok(vec![Tensor::full(like.shape(), number, x.dtype())?]);
     }

@@ -150,6 +150,7 @@ trait Float: Datum + Copy + PartialOrd + std::ops::Add<Output = Self> + std::ops
     const ZERO: Self;
     const ONE: Self;
     const LOWEST: Self;
+    const HIGHEST: Self;
 }
 
 macro_rules! floats {
@@ -159,6 +160,7 @@ macro_rules! floats {
             const ZERO: $T = $zero;
             const ONE: $T = $one;
             const LOWEST: $T = $T::NEG_INFINITY;
+            const HIGHEST: $T = $T::INFINITY;
         })*
     };
 }
@@ -287,14 +289,31 @@ impl KeepsNan {
         self.inner.downcast_ref::<ElementWiseOp>().is_some_and(|op| SCALED.contains(&op.0.name().as_str()))
     }
 
-    /// The result where the operand has NaN.
+    /// What a function that clamps its operand is at −∞ and at ∞: tract's ends a little before, which a product with an infinity shows.
+    fn limits<T: Float>(&self) -> Option<(T, T)> {
+        match self.inner.downcast_ref::<ElementWiseOp>()?.0.name().as_str() {
+            "Tanh" => Some((T::ZERO - T::ONE, T::ONE)),
+            "Sigmoid" => Some((T::ZERO, T::ONE)),
+            _ => None,
+        }
+    }
+
+    /// The result where the operand has NaN or infinities.
     fn eval_with_nan<T: Float>(&self, ctx: &EvalContext, x: TValue) -> TractResult<TVec<TValue>> {
         if !self.is_pool() {
             let lost = match self.is_scaled() {
                 true => x.to_plain_array_view::<T>()?.mapv(|x| if x == T::LOWEST { T::NAN } else { x }).into_tensor().into_tvalue(),
                 false => x.clone(),
             };
-            return with_nan(tvec![lost], self.inner.eval(ctx, tvec![x])?);
+            let mut y = args_1!(self.inner.eval(ctx, tvec![x.clone()])?).into_tensor();
+            if let Some((low, high)) = self.limits::<T>() {
+                y.to_plain_array_view_mut::<T>()?.zip_mut_with(&x.to_plain_array_view::<T>()?, |y, &x| match x {
+                    x if x == T::LOWEST => *y = low,
+                    x if x == T::HIGHEST => *y = high,
+                    _ => {}
+                });
+            }
+            return with_nan(tvec![lost], tvec![y.into_tvalue()]);
         }
         // A pool: of the values, and of whether there is NaN.
         let map = |f: fn(T) -> T| -> TractResult<TValue> {
@@ -329,9 +348,9 @@ impl Op for KeepsNan {
 
 impl EvalOp for KeepsNan {
     fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        fn has_nan<T: Float>(x: &TValue, scaled: bool) -> TractResult<bool> {
+        fn is_odd<T: Float>(x: &TValue) -> TractResult<bool> {
             // Without a branch for each element.
-            let lost = |x: T| is_nan(x) | (scaled & (x == T::LOWEST));
+            let lost = |x: T| is_nan(x) | (x == T::LOWEST) | (x == T::HIGHEST);
             Ok(x.try_as_plain_ram()?.as_slice::<T>()?.chunks(CHUNK).any(|block| {
                 vectorised(
                     #[inline(always)]
@@ -339,11 +358,11 @@ impl EvalOp for KeepsNan {
                 )
             }))
         }
-        let (x, scaled) = (args_1!(inputs), self.is_scaled() || self.is_pool());
+        let x = args_1!(inputs);
         match x.datum_type() {
-            DatumType::F32 if has_nan::<f32>(&x, scaled)? => self.eval_with_nan::<f32>(ctx, x),
-            DatumType::F64 if has_nan::<f64>(&x, scaled)? => self.eval_with_nan::<f64>(ctx, x),
-            DatumType::F16 if has_nan::<f16>(&x, scaled)? => self.eval_with_nan::<f16>(ctx, x),
+            DatumType::F32 if is_odd::<f32>(&x)? => self.eval_with_nan::<f32>(ctx, x),
+            DatumType::F64 if is_odd::<f64>(&x)? => self.eval_with_nan::<f64>(ctx, x),
+            DatumType::F16 if is_odd::<f16>(&x)? => self.eval_with_nan::<f16>(ctx, x),
             _ => self.inner.eval(ctx, tvec![x]),
         }
     }
@@ -374,8 +393,7 @@ mod tests {
     /// A tensor with NaN and infinities here and there.
     fn with_nan(shape: &[usize]) -> Tensor {
         let mut values = noise(shape, 1).to_vec::<f32>().unwrap();
-        // No −∞ and nothing near: tract takes a sigmoid or tanh that is nearly its bound there, times −∞.
-        let odd = [f32::NAN, f32::INFINITY, f32::NAN, -20.0];
+        let odd = [f32::NAN, f32::INFINITY, f32::NAN, f32::NEG_INFINITY];
         values.iter_mut().skip(1).step_by(7).zip(odd.iter().cycle()).for_each(|(value, odd)| *value = *odd);
         Tensor::new(shape, values).unwrap()
     }
@@ -446,8 +464,9 @@ mod tests {
         let (session, x) = (traced.session().unwrap(), x.to_array().unwrap());
         assert!(session.compile(&[x.shape().to_vec()]).unwrap().operators().iter().any(|name| name.contains("Silu")));
         let got = session.run(std::slice::from_ref(&x)).unwrap()[0].to_f64s().unwrap();
-        let nan = |values: Vec<f64>| values.into_iter().map(f64::is_nan).collect::<Vec<_>>();
-        assert_eq!(nan(got), nan(x.to_f64s().unwrap()));
+        // −∞ · 0 is NaN.
+        let expected: Vec<bool> = x.to_f64s().unwrap().into_iter().map(|x| x.is_nan() || x == f64::NEG_INFINITY).collect();
+        assert_eq!(got.into_iter().map(f64::is_nan).collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -217,6 +217,13 @@ def integers(head):
   a = ReduceMax<keepdims = 0>(x, axis)
   b = ReduceMin<keepdims = 0>(x, axis)
 }""", {"x": none}, limits)
+    save("extremes_of_no_signed_integers", head.replace("17", "20") + """g (int8[2,0] x, int32[2,0] y) => (int8[2] a, int8[2] b, int32[2] c, int32[2] d) {
+  axis = Constant<value = int64[1] {1}>()
+  a = ReduceMax<keepdims = 0>(x, axis)
+  b = ReduceMin<keepdims = 0>(x, axis)
+  c = ReduceMax<keepdims = 0>(y, axis)
+  d = ReduceMin<keepdims = 0>(y, axis)
+}""", {"x": np.zeros((2, 0), np.int8), "y": np.zeros((2, 0), np.int32)})
     save("roots_of_integers", head + """g (int64[4] x, float[4] e) => (int64[4] y) { y = Pow(x, e) }""", {"x": np.array([9, 16, 2, 5]), "e": np.array([0.5, 0.25, 1.5, 0], np.float32)})
     save("einsum_of_integers", head + """g (int32[2,3] x, int32[3,2] y) => (int32[2,2] z) { z = Einsum<equation = "ij,jk->ik">(x, y) }""",
          {"x": x, "y": x.reshape(3, 2)})
