@@ -196,6 +196,10 @@ def has_nan(case):
     return any(array.dtype.kind == "f" and np.isnan(array.astype(np.float64)).any() for array in case.arrays())
 
 
+def has_infinity(case):
+    return any(array.dtype.kind == "f" and np.isinf(array.astype(np.float64)).any() for array in case.arrays())
+
+
 def is_zero(case):
     """Whether all inputs are zeros."""
     return not any(array.any() for array in case.arrays())
@@ -293,6 +297,7 @@ RIGHT = [
     ("LogSoftmax", lambda case: is_half(case) or spreads_beyond_exponentials(case), "runtime", "onnx.reference takes the logarithm of a softmax that has underflowed"),
     ("LogSoftmax", has_nan_or_infinity, "reference", "infinity less the maximum is NaN, as its sum is; ONNX Runtime's maximum of doubles skips NaN"),
     ("ReduceLogSumExp", of_integers("ReduceLogSumExp"), "neither", "ONNX Runtime rounds every power to an integer; how is not said"),
+    ("ReduceLogSumExp", lambda case: has_nan(case) and has_infinity(case), "neither", "ONNX Runtime gives a maximum that is infinite, also beside NaN; onnx.reference makes NaN of infinity"),
     ("ReduceLogSumExp", has_nan, "reference", "ONNX Runtime gives a maximum that is infinite, also beside NaN"),
     ("ReduceL1", squares_overflow, "neither", "what an integer becomes that its type has not is not said"),
     ("DFT", roots_of_rounding, "neither", "a root of what rounding leaves is rounding"),
