@@ -266,7 +266,8 @@ fn with_nan(operands: TVec<TValue>, outputs: TVec<TValue>) -> TractResult<TVec<T
     ])
 }
 
-/// An operator of tract's on one operand whose result is NaN where it is, or where a number that the result is the largest of is.
+/// An operator of tract's on one operand whose result is NaN where it is, or where a number that the result is the largest of is, and has its limits where the
+/// operand is infinite.
 #[derive(Clone, Debug)]
 struct KeepsNan {
     inner: Box<dyn TypedOp>,

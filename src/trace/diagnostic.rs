@@ -6,6 +6,7 @@ use crate::graph::{Agreement, Condition, Graph, Guard, Node, Source, SourceLocat
 use crate::ops::Slice;
 use crate::tensor::scalar_value::ScalarValue;
 use std::any::Any;
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -151,7 +152,8 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
         .filter(|node| node.op.agreement() == Agreement::Random)
         .map(|node| Diagnostic::Random { op: node.op.name(), location: node.location.clone() });
     let mut specialized = traced.specialized().into_iter();
-    let elements = elements_of_inputs(graph);
+    // Asked for a guard on sizes only: long graphs have seldom one.
+    let elements = LazyCell::new(|| elements_of_inputs(graph));
     // Those on values are of inputs, but for what is computed from nothing.
     let guards = traced.guards().iter().map(|guard| match &guard.condition {
         Condition::Values(..) => {
