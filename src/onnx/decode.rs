@@ -73,18 +73,49 @@ fn decoded<M: Message + Default>(bytes: Bytes) -> Result<M> {
 /// # Errors
 /// [`Damaged`](crate::ErrorCode::Damaged) where the bytes are no message, and what taking an initializer fails with.
 pub(super) fn model(bytes: &Bytes, take: &mut dyn FnMut(TensorProto, usize) -> Result<Option<TensorProto>>) -> Result<ModelProto> {
+    parts(bytes, true, take)
+}
+
+/// As [`model`], without the nodes and the declarations of values.
+///
+/// # Errors
+/// As [`model`].
+pub(super) fn outline(bytes: &Bytes, take: &mut dyn FnMut(TensorProto, usize) -> Result<Option<TensorProto>>) -> Result<ModelProto> {
+    parts(bytes, false, take)
+}
+
+/// Hands over the nodes of the graph one by one.
+///
+/// # Errors
+/// As [`model`], and what `visit` fails with.
+pub(super) fn each_node(bytes: &Bytes, visit: &mut dyn FnMut(NodeProto) -> Result<()>) -> Result<()> {
+    for field in WireFields::of(bytes) {
+        let field = field?;
+        if field.number == MODEL_GRAPH {
+            for field in WireFields::of(&field.contents) {
+                let field = field?;
+                if field.number == GRAPH_NODE {
+                    visit(decoded(field.contents)?)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn parts(bytes: &Bytes, with_nodes: bool, take: &mut dyn FnMut(TensorProto, usize) -> Result<Option<TensorProto>>) -> Result<ModelProto> {
     let mut model = ModelProto::default();
     for field in WireFields::of(bytes) {
         let field = field?;
         match field.number {
-            MODEL_GRAPH => model.graph = Some(graph(&field.contents, take)?),
+            MODEL_GRAPH => model.graph = Some(graph(&field.contents, with_nodes, take)?),
             _ => model.merge(field.whole).map_err(undecodable)?,
         }
     }
     Ok(model)
 }
 
-fn graph(bytes: &Bytes, take: &mut dyn FnMut(TensorProto, usize) -> Result<Option<TensorProto>>) -> Result<GraphProto> {
+fn graph(bytes: &Bytes, with_nodes: bool, take: &mut dyn FnMut(TensorProto, usize) -> Result<Option<TensorProto>>) -> Result<GraphProto> {
     let mut counts = [0; GRAPH_VALUE_INFO as usize + 1];
     for field in WireFields::of(bytes) {
         if let Some(count) = counts.get_mut(field?.number as usize) {
@@ -93,15 +124,16 @@ fn graph(bytes: &Bytes, take: &mut dyn FnMut(TensorProto, usize) -> Result<Optio
     }
     let count = |number: u64| counts[number as usize];
     let mut graph = GraphProto {
-        node: Vec::with_capacity(count(GRAPH_NODE)),
+        node: Vec::with_capacity(if with_nodes { count(GRAPH_NODE) } else { 0 }),
         input: Vec::with_capacity(count(GRAPH_INPUT)),
         output: Vec::with_capacity(count(GRAPH_OUTPUT)),
-        value_info: Vec::with_capacity(count(GRAPH_VALUE_INFO)),
+        value_info: Vec::with_capacity(if with_nodes { count(GRAPH_VALUE_INFO) } else { 0 }),
         ..GraphProto::default()
     };
     for field in WireFields::of(bytes) {
         let WireField { number, whole, contents } = field?;
         match number {
+            GRAPH_NODE | GRAPH_VALUE_INFO if !with_nodes => {}
             GRAPH_NODE => graph.node.push(node(contents)?),
             GRAPH_INITIALIZER => graph.initializer.extend(take(decoded(contents)?, count(GRAPH_INITIALIZER))?),
             GRAPH_INPUT => graph.input.push(info(contents)?),

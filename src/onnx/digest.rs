@@ -5,37 +5,54 @@ use super::encode::{MODEL_GRAPH, open};
 use super::hash::WeightsHash;
 use super::names::each_name;
 use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::error::Result;
 use prost::Message;
 use std::collections::HashMap;
+
+/// Hands over the nodes of a graph in order.
+pub(super) type EachNode<'a> = dyn Fn(&mut dyn FnMut(NodeProto) -> Result<()>) -> Result<()> + 'a;
 
 impl Model {
     /// The BLAKE3 hash of what is computed: operators, attributes, types and the edges between them. Names of values, source lines, metadata and
     /// the values of the weights are not part of it; two traces of one program have one hash.
     pub fn graph_hash(&self) -> String {
+        let nodes = self.proto.graph.iter().flat_map(|graph| &graph.node);
+        let each_node = |visit: &mut dyn FnMut(NodeProto) -> Result<()>| nodes.clone().cloned().try_for_each(visit);
+        // Nodes that are there do not fail.
+        let hash = self.hash_with_nodes(&each_node);
+        debug_assert!(hash.is_ok());
+        hash.unwrap_or_default()
+    }
+
+    /// As [`Model::graph_hash`], of a model whose nodes come from elsewhere.
+    ///
+    /// # Errors
+    /// What `each_node` fails with.
+    pub(super) fn hash_with_nodes(&self, each_node: &EachNode) -> Result<String> {
         let mut names = Names::default();
         let mut hash = ::blake3::Hasher::new();
         if let Some(graph) = &self.proto.graph {
             // The length of the graph comes first: it is encoded twice, since all of its bytes at once would take as much memory as the model.
             let mut length = 0;
-            self.renamed(graph, &mut names, &mut |bytes| length += bytes.len() as u64);
+            self.renamed(graph, each_node, &mut names, &mut |bytes| length += bytes.len() as u64)?;
             // A hash takes all that is written to it.
             let opened = open(MODEL_GRAPH, length, &mut hash);
             debug_assert!(opened.is_ok());
-            self.renamed(graph, &mut names, &mut |bytes| {
+            self.renamed(graph, each_node, &mut names, &mut |bytes| {
                 hash.update(bytes);
-            });
+            })?;
         }
         let mut rest =
             ModelProto { opset_import: self.proto.opset_import.clone(), functions: self.proto.functions.clone(), ..ModelProto::default() };
         rest.functions.iter_mut().for_each(|function| names.function(function));
         hash.update(&rest.encode_to_vec());
-        hash.finalize().to_string()
+        Ok(hash.finalize().to_string())
     }
 
     /// Writes the encoding of the graph, with names by the order of their first occurrence. Nodes, initializers and declarations are copied one at a time:
     /// all of them at once would take as much memory as the model.
-    fn renamed(&self, graph: &GraphProto, names: &mut Names, write: &mut dyn FnMut(&[u8])) {
-        let GraphProto { node, sparse_initializer, input, output, quantization_annotation, .. } = graph;
+    fn renamed(&self, graph: &GraphProto, each_node: &EachNode, names: &mut Names, write: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let GraphProto { sparse_initializer, input, output, quantization_annotation, .. } = graph;
         // Names count from the inputs on. Which constant was written first depends on nothing but the program.
         input.iter().for_each(|info| drop(names.renamed(&info.name)));
         self.initializers.iter().for_each(|(name, _)| drop(names.renamed(name)));
@@ -48,11 +65,11 @@ impl Model {
             write(&bytes);
         };
         // The fields of a message are written in the order of their numbers: nodes, initializers, the rest.
-        for node in node {
-            let mut node = node.clone();
+        each_node(&mut |mut node| {
             names.node(&mut node);
             append(GraphProto { node: vec![node], ..GraphProto::default() });
-        }
+            Ok(())
+        })?;
         for (name, array) in &self.initializers {
             let stub = TensorProto {
                 name: names.renamed(name),
@@ -70,6 +87,7 @@ impl Model {
         }
         let (sparse_initializer, quantization_annotation) = (sparse_initializer.clone(), quantization_annotation.clone());
         append(GraphProto { sparse_initializer, quantization_annotation, ..GraphProto::default() });
+        Ok(())
     }
 
     /// The BLAKE3 hash of the weights in the order of the file: dtype, shape and data.

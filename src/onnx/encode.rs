@@ -3,8 +3,9 @@
 use super::atomic_file::BLOCK;
 use super::external::Location;
 use super::hash::{DIGITS, WEIGHTS_HASH_KEY, WeightsHash};
+use super::model::{declarations, outside_graph};
 use super::proto::tensor_proto::DataLocation;
-use super::proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
+use super::proto::{ModelProto, StringStringEntryProto, TensorProto};
 use super::{Model, tensor};
 use crate::array::Array;
 use crate::error::Result;
@@ -117,60 +118,9 @@ impl<'a> Layout<'a> {
     }
 
     fn new(model: &'a Model, data: Option<&str>) -> Result<Layout<'a>> {
-        let ModelProto {
-            ir_version,
-            opset_import,
-            producer_name,
-            producer_version,
-            domain,
-            model_version,
-            doc_string,
-            graph,
-            metadata_props: _,
-            training_info,
-            functions,
-            configuration,
-        } = &model.proto;
-        let outer = ModelProto {
-            ir_version: *ir_version,
-            opset_import: opset_import.clone(),
-            producer_name: producer_name.clone(),
-            producer_version: producer_version.clone(),
-            domain: domain.clone(),
-            model_version: *model_version,
-            doc_string: doc_string.clone(),
-            graph: None,
-            metadata_props: Vec::new(),
-            training_info: training_info.clone(),
-            functions: functions.clone(),
-            configuration: configuration.clone(),
-        };
-        let inner = graph.as_ref().map(|graph| {
-            let GraphProto {
-                node: _,
-                name,
-                initializer: _,
-                sparse_initializer,
-                doc_string,
-                input,
-                output,
-                value_info,
-                quantization_annotation,
-                metadata_props,
-            } = graph;
-            GraphProto {
-                node: Vec::new(),
-                name: name.clone(),
-                initializer: Vec::new(),
-                sparse_initializer: sparse_initializer.clone(),
-                doc_string: doc_string.clone(),
-                input: input.clone(),
-                output: output.clone(),
-                value_info: value_info.clone(),
-                quantization_annotation: quantization_annotation.clone(),
-                metadata_props: metadata_props.clone(),
-            }
-        });
+        // Metadata come last: they hold the hash of what is written before.
+        let outer = ModelProto { metadata_props: Vec::new(), ..outside_graph(&model.proto) };
+        let inner = model.proto.graph.as_ref().map(declarations);
         let mut end = 0u64;
         let mut external = Vec::new();
         let weight = |(i, (name, array)): (usize, &'a (String, Array))| {
@@ -286,7 +236,7 @@ fn is_wanted(entry: &StringStringEntryProto) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::proto::NodeProto;
+    use crate::onnx::proto::{GraphProto, NodeProto};
 
     #[test]
     fn lengths_take_seven_bits_a_byte() {

@@ -3,11 +3,11 @@
 use super::atomic_file::{AtomicFile, failed};
 use super::encode::Layout;
 use super::external::Folder;
-use super::model::{each_tensor, take_initializer};
+use super::model::{each_in_node, each_tensor, take_initializer};
 use super::names::printable;
-use super::proto::TensorProto;
+use super::proto::{ModelProto, TensorProto};
 use super::{Model, decode, decode_budget, tensor};
-use crate::array::map_file;
+use crate::array::{Array, map_file};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use bytes::Bytes;
 use std::io::{self, Write};
@@ -45,27 +45,9 @@ impl Model {
     /// the bytes are; [`Escapes`](ErrorCode::Escapes) and [`Read`](ErrorCode::Read) for the files that they name.
     pub fn load(bytes: Bytes, folder: Option<&Path>) -> Result<Model> {
         decode_budget::scan(&bytes)?;
-        // Opened only where a tensor asks for it: the folder of an ordinary model is nobody's business.
-        let mut opened = None;
-        let mut resolve = |tensor: &mut TensorProto| match folder {
-            Some(folder) if tensor::is_external(tensor) => match &mut opened {
-                Some(opened) => Folder::resolve(opened, tensor),
-                None => opened.insert(Folder::new(folder)?).resolve(tensor),
-            },
-            None if tensor::is_external(tensor) => Err(tensor::not_loaded()),
-            _ => Ok(()),
-        };
-        let mut initializers = Vec::new();
-        let mut proto = decode::model(&bytes, &mut |mut tensor, count| {
-            resolve(&mut tensor).map_err(|error| error.at(format!("initializer {}", printable(&tensor.name))))?;
-            // All at once: a list that grows takes up to three times what is in it.
-            initializers.reserve_exact(count - initializers.len());
-            take_initializer(tensor, &mut initializers)
-        })?;
-        if proto.graph.is_none() {
-            return Err(Error::new(ErrorCode::NotAModel, "not an ONNX model: no graph"));
-        }
-        each_tensor(&mut proto, &mut resolve)?;
+        let mut data = ExternalData::of(folder);
+        let (mut proto, initializers) = decoded(&mut data, |take| decode::model(&bytes, take))?;
+        each_tensor(&mut proto, &mut |tensor| data.resolve(tensor))?;
         Ok(Model { proto, initializers })
     }
 
@@ -134,6 +116,92 @@ impl Model {
     }
 }
 
+/// The data beside a model. Opened only where a tensor asks for it: the folder of an ordinary model is nobody's business.
+struct ExternalData<'a> {
+    folder: Option<&'a Path>,
+    opened: Option<Folder>,
+}
+
+impl ExternalData<'_> {
+    fn of(folder: Option<&Path>) -> ExternalData<'_> {
+        ExternalData { folder, opened: None }
+    }
+
+    fn resolve(&mut self, tensor: &mut TensorProto) -> Result<()> {
+        match self.folder {
+            Some(folder) if tensor::is_external(tensor) => match &mut self.opened {
+                Some(opened) => opened.resolve(tensor),
+                None => self.opened.insert(Folder::new(folder)?).resolve(tensor),
+            },
+            None if tensor::is_external(tensor) => Err(tensor::not_loaded()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What takes an initializer, told how many there are; gives it back where it stays in the message.
+type Take<'a> = dyn FnMut(TensorProto, usize) -> Result<Option<TensorProto>> + 'a;
+
+/// A decoded model, and its initializers as arrays.
+fn decoded(data: &mut ExternalData, decode: impl FnOnce(&mut Take) -> Result<ModelProto>) -> Result<(ModelProto, Vec<(String, Array)>)> {
+    let mut initializers = Vec::new();
+    let proto = decode(&mut |mut tensor, count| {
+        data.resolve(&mut tensor).map_err(|error| error.at(format!("initializer {}", printable(&tensor.name))))?;
+        // All at once: a list that grows takes up to three times what is in it.
+        initializers.reserve_exact(count - initializers.len());
+        take_initializer(tensor, &mut initializers)
+    })?;
+    if proto.graph.is_none() {
+        return Err(Error::new(ErrorCode::NotAModel, "not an ONNX model: no graph"));
+    }
+    Ok((proto, initializers))
+}
+
+/// A model file whose nodes are decoded one at a time, when they are needed: all at once they take many times the file.
+#[derive(Clone, Debug)]
+pub struct ModelFile {
+    /// The model without its nodes and the declarations of values.
+    outline: Model,
+    bytes: Bytes,
+    folder: Option<PathBuf>,
+}
+
+impl ModelFile {
+    /// Opens a model file, as [`Model::open`].
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<ModelFile> {
+        let path = path.as_ref();
+        let open = |bytes: Bytes| {
+            decode_budget::scan(&bytes)?;
+            let (proto, initializers) = decoded(&mut ExternalData::of(path.parent()), |take| decode::outline(&bytes, take))?;
+            Ok(ModelFile { outline: Model { proto, initializers }, bytes, folder: path.parent().map(Path::to_path_buf) })
+        };
+        map_file(path).and_then(open).at(path.display())
+    }
+
+    /// The model without its nodes and the declarations of values.
+    pub fn outline(&self) -> &Model {
+        &self.outline
+    }
+
+    /// The [hash of the graph](Model::graph_hash).
+    ///
+    /// # Errors
+    /// [`Damaged`](ErrorCode::Damaged) for a node that is no message; what [`Model::open`] fails with for external data of a node.
+    pub fn graph_hash(&self) -> Result<String> {
+        self.outline.hash_with_nodes(&|visit| {
+            let (mut data, mut i) = (ExternalData::of(self.folder.as_deref()), 0);
+            decode::each_node(&self.bytes, &mut |mut node| {
+                each_in_node(&mut node, i, &mut |tensor| data.resolve(tensor))?;
+                i += 1;
+                visit(node)
+            })
+        })
+    }
+}
+
 fn save_whole(path: &Path, layout: &Layout) -> Result<Saved> {
     let mut file = AtomicFile::beside(path)?;
     layout.write(None, &mut file).and_then(|()| file.sync()).map_err(|error| file.failed(&error, layout.len()))?;
@@ -175,9 +243,8 @@ fn save_split(path: &Path, model: &Model) -> Result<Saved> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::array::Array;
     use crate::onnx::WEIGHTS_HASH_KEY;
-    use crate::onnx::proto::{AttributeProto, StringStringEntryProto, TensorProto};
+    use crate::onnx::proto::{AttributeProto, NodeProto, StringStringEntryProto, TensorProto};
     use crate::onnx::sample;
     use std::fs;
 
@@ -239,6 +306,27 @@ mod tests {
         heavy(7).save(&path).unwrap();
         assert_eq!((open, Model::open(&path).unwrap()), (heavy(0), heavy(7)));
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_has_the_hash_of_its_model_also_where_an_attribute_is_in_a_data_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.onnx");
+        for mut model in [heavy(0), sample::branches()] {
+            let mut value = tensor::proto("k", &Array::vector(vec![1.0f32, 2.0])).unwrap();
+            fs::write(folder.path().join("k.bin"), &value.raw_data).unwrap();
+            value.raw_data.clear();
+            let location = crate::onnx::external::Location { path: "k.bin".into(), offset: 0, length: None };
+            (value.external_data, value.data_location) = (location.write(), 1);
+            let attribute = AttributeProto { name: "value".into(), r#type: 4, t: Some(Box::new(value)), ..AttributeProto::default() };
+            let constant = NodeProto { attribute: vec![attribute], ..sample::node("Constant", &[], &["k"]) };
+            model.proto.graph.as_mut().unwrap().node.push(constant);
+            model.save(&path).unwrap();
+            let (file, model) = (ModelFile::open(&path).unwrap(), Model::open(&path).unwrap());
+            assert_eq!(file.graph_hash().unwrap(), model.graph_hash());
+            assert_eq!(file.outline().weights_hash(), model.weights_hash());
+            assert!(file.outline().proto.graph.as_ref().unwrap().node.is_empty());
+        }
     }
 
     #[test]

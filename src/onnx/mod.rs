@@ -28,7 +28,7 @@ pub(crate) use builder::value_info;
 pub use builder::{GraphBuilder, LINE_KEY, Name, NodeBuilder, SCOPE_KEY};
 pub use data_set::DataSet;
 pub use external_audit::audit_external_data;
-pub use file::{MAX_MESSAGE, Saved};
+pub use file::{MAX_MESSAGE, ModelFile, Saved};
 pub(crate) use function_calls::calls;
 pub use functions::MODULES_DOMAIN;
 pub(crate) use hash::WEIGHTS_HASH_KEY;

@@ -45,6 +45,15 @@ impl Model {
         Ok(proto)
     }
 
+    /// A copy without the nodes of the graph.
+    #[cfg(feature = "tract")]
+    pub(crate) fn without_nodes(&self) -> Model {
+        let graph = self.proto.graph.as_ref();
+        let graph = graph.map(|graph| GraphProto { initializer: graph.initializer.clone(), ..declarations(graph) });
+        let proto = ModelProto { graph, ..outside_graph(&self.proto) };
+        Model { proto, initializers: self.initializers.clone() }
+    }
+
     /// The data of an initializer.
     pub fn initializer(&self, name: &str) -> Option<&Array> {
         self.initializers.iter().find_map(|initializer| (initializer.0 == name).then_some(&initializer.1))
@@ -54,6 +63,66 @@ impl Model {
     pub fn opset(&self, domain: &str) -> Option<i64> {
         let same = |other: &str| canonical_domain(other) == canonical_domain(domain);
         self.proto.opset_import.iter().find_map(|import| same(&import.domain).then_some(import.version))
+    }
+}
+
+/// A model without its graph.
+pub(super) fn outside_graph(model: &ModelProto) -> ModelProto {
+    let ModelProto {
+        ir_version,
+        opset_import,
+        producer_name,
+        producer_version,
+        domain,
+        model_version,
+        doc_string,
+        graph: _,
+        metadata_props,
+        training_info,
+        functions,
+        configuration,
+    } = model;
+    ModelProto {
+        ir_version: *ir_version,
+        opset_import: opset_import.clone(),
+        producer_name: producer_name.clone(),
+        producer_version: producer_version.clone(),
+        domain: domain.clone(),
+        model_version: *model_version,
+        doc_string: doc_string.clone(),
+        graph: None,
+        metadata_props: metadata_props.clone(),
+        training_info: training_info.clone(),
+        functions: functions.clone(),
+        configuration: configuration.clone(),
+    }
+}
+
+/// A graph without its nodes and initializers.
+pub(super) fn declarations(graph: &GraphProto) -> GraphProto {
+    let GraphProto {
+        node: _,
+        name,
+        initializer: _,
+        sparse_initializer,
+        doc_string,
+        input,
+        output,
+        value_info,
+        quantization_annotation,
+        metadata_props,
+    } = graph;
+    GraphProto {
+        node: Vec::new(),
+        name: name.clone(),
+        initializer: Vec::new(),
+        sparse_initializer: sparse_initializer.clone(),
+        doc_string: doc_string.clone(),
+        input: input.clone(),
+        output: output.clone(),
+        value_info: value_info.clone(),
+        quantization_annotation: quantization_annotation.clone(),
+        metadata_props: metadata_props.clone(),
     }
 }
 
@@ -103,10 +172,12 @@ fn each_in_sparse(sparse: &mut SparseTensorProto, visit: &mut Visit) -> Result<(
 }
 
 fn each_in_nodes(nodes: &mut [NodeProto], visit: &mut Visit) -> Result<()> {
-    nodes
-        .iter_mut()
-        .enumerate()
-        .try_for_each(|(i, node)| each_in_attributes(&mut node.attribute, visit).map_err(|error| error.at(node_location(node, i))))
+    nodes.iter_mut().enumerate().try_for_each(|(i, node)| each_in_node(node, i, visit))
+}
+
+/// Visits the tensors of a node, the `i`-th of its graph.
+pub(super) fn each_in_node(node: &mut NodeProto, i: usize, visit: &mut Visit) -> Result<()> {
+    each_in_attributes(&mut node.attribute, visit).map_err(|error| error.at(node_location(node, i)))
 }
 
 fn each_in_attributes(attributes: &mut [AttributeProto], visit: &mut Visit) -> Result<()> {

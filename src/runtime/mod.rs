@@ -87,6 +87,8 @@ pub struct Session {
     model: Model,
     operators: OpRegistry,
     rows: Vec<FallbackRow>,
+    /// Why tract plans none of it, where it has too many nodes.
+    refusal: Option<Error>,
     /// The model as it is, for tract: made when it is needed.
     direct: OnceLock<Result<Direct>>,
     /// The model for our kernels: made when it is needed.
@@ -201,7 +203,7 @@ impl SessionBuilder {
     /// # Errors
     /// [`Damaged`](crate::ErrorCode::Damaged) where the model is not valid.
     pub fn build(&self, model: &Model) -> Result<Session> {
-        Session::with_rows(model, self, FALLBACK_TABLE)
+        Session::with_rows(model.clone(), self, FALLBACK_TABLE)
     }
 
     /// Opens an ONNX file and prepares it.
@@ -209,7 +211,7 @@ impl SessionBuilder {
     /// # Errors
     /// Those of [`Model::open`] and [`SessionBuilder::build`].
     pub fn open(&self, path: impl AsRef<std::path::Path>) -> Result<Session> {
-        self.build(&Model::open(path.as_ref())?)
+        Session::with_rows(Model::open(path.as_ref())?, self, FALLBACK_TABLE)
     }
 
     /// Prepares a traced graph, with its custom operators.
@@ -217,7 +219,8 @@ impl SessionBuilder {
     /// # Errors
     /// As [`SessionBuilder::build`].
     pub fn build_traced(&self, traced: &Traced) -> Result<Session> {
-        self.clone().operators(&traced.operators()).build(&traced.to_unhashed_model(ExportOptions::default())?)
+        let options = self.clone().operators(&traced.operators());
+        Session::with_rows(traced.to_unhashed_model(ExportOptions::default())?, &options, FALLBACK_TABLE)
     }
 }
 
@@ -236,9 +239,9 @@ impl Session {
     }
 
     /// A session in which the operators of these rows run on our kernels.
-    fn with_rows(model: &Model, options: &SessionBuilder, rows: &[FallbackRow]) -> Result<Session> {
+    fn with_rows(model: Model, options: &SessionBuilder, rows: &[FallbackRow]) -> Result<Session> {
         let SessionBuilder { threads, cached_plans, operators } = options;
-        verify(model).into_result()?;
+        verify(&model).into_result()?;
         let graph = model.proto.graph.as_ref().ok_or_else(|| Error::damaged("the model has no graph"))?;
         let declared = |infos: &[&proto::ValueInfoProto]| {
             infos.iter().map(|info| Ok((info.name.clone(), conversion::value_type(info).at(&info.name)?))).collect::<Result<Vec<_>>>()
@@ -249,14 +252,15 @@ impl Session {
         // Samples that are inputs of the file are no inputs of the traced module.
         let fits =
             |signature: &Signature| (signature.inputs().leaf_count(), signature.outputs().leaf_count()) == (inputs.len(), outputs.len());
-        let signature = signature_of(model).filter(fits);
+        let signature = signature_of(&model).filter(fits);
         let session = Session {
             ranked: given.iter().map(|info| conversion::is_ranked(info)).collect(),
             steering: specialise::steering(graph, &inputs),
+            refusal: refusal(graph.node.len()),
             inputs,
             outputs,
             signature,
-            model: model.clone(),
+            model,
             operators: operators.clone(),
             rows: rows.to_vec(),
             direct: OnceLock::new(),
@@ -267,7 +271,7 @@ impl Session {
             made: AtomicUsize::new(0),
             hits: AtomicUsize::new(0),
         };
-        if session.is_ours() {
+        if session.is_planned_directly() {
             session.direct()?;
         } else {
             session.module()?;
@@ -280,9 +284,16 @@ impl Session {
         self.model.proto.producer_name == env!("CARGO_PKG_NAME")
     }
 
+    /// Whether tract may plan the model as it is.
+    fn is_planned_directly(&self) -> bool {
+        self.is_ours() && self.refusal.is_none()
+    }
+
     /// The model as it is, for tract.
     fn direct(&self) -> Result<&Direct> {
         let make = || {
+            // What is not planned is not read, either: it would take many times the memory of the model.
+            self.refusal.clone().map_or(Ok(()), Err)?;
             let flat = without_functions(&self.model, &self.operators);
             let written = flat.as_ref().unwrap_or(&self.model);
             let kept = guards::values_of(written)?;
@@ -326,7 +337,7 @@ impl Session {
 
     /// The model for our kernels.
     fn module(&self) -> Result<Arc<OnnxModule>> {
-        self.module.get_or_init(|| OnnxModule::with_operators(self.model.clone(), &self.operators).map(Arc::new)).clone()
+        self.module.get_or_init(|| OnnxModule::of_model(&self.model, &self.operators).map(Arc::new)).clone()
     }
 
     /// The inputs: name and type.
@@ -380,7 +391,7 @@ impl Session {
     /// Where it fails.
     #[cfg(test)]
     pub(crate) fn of_tract_alone(model: &Model, inputs: &[Array]) -> Result<Vec<Array>> {
-        let session = Session::with_rows(model, &Session::builder(), &[])?;
+        let session = Session::with_rows(model.clone(), &Session::builder(), &[])?;
         let runnable = session.compile(&shapes(inputs))?;
         session.by_tract(&runnable, inputs)
     }
@@ -446,7 +457,7 @@ impl Session {
         }
         let ranked = self.inputs.iter().zip(inputs).zip(&self.ranked).filter(|input| *input.1);
         let bindings = Bindings::of(ranked.map(|(((name, ty), array), _)| (name.as_str(), &ty.shape, array.shape())))?;
-        if self.is_ours() { self.direct()?.conditions.check_sizes(&bindings) } else { Ok(()) }
+        if self.is_planned_directly() { self.direct()?.conditions.check_sizes(&bindings) } else { Ok(()) }
     }
 
     /// Runs on the threads of this session: our kernels divide their work between them, tract's stay on one.
@@ -511,10 +522,8 @@ impl Session {
     /// Our own model is planned as it is, unless operators need the values of inputs. Any other is traced once more for the sizes of the call, so
     /// that tract gets a graph with constants folded and in the forms that we write. Where neither is to be had, our kernels run it.
     fn new_engine(&self, inputs: &[Array]) -> Result<(Vec<usize>, Engine)> {
-        let nodes = self.model.proto.graph.as_ref().map_or(0, |graph| graph.node.len());
-        if nodes > MOST_PLANNED {
-            let refusal = Error::runtime(format!("planning {nodes} nodes takes a time that grows with their square"));
-            let (module, refusal) = self.fall_back(refusal)?;
+        if let Some(refusal) = &self.refusal {
+            let (module, refusal) = self.fall_back(refusal.clone())?;
             return Ok((vec![], Engine::Fallback(module, refusal)));
         }
         let small = |i: &usize| inputs[*i].len() <= specialise::SMALL;
@@ -611,6 +620,11 @@ fn is_vast_pool(node: &proto::NodeProto) -> bool {
     const MOST: i64 = 1 << 16;
     let kernel = node.attribute.iter().find(|attribute| attribute.name == "kernel_shape");
     kernel.is_some_and(|kernel| kernel.ints.iter().fold(1i64, |all, &n| all.saturating_mul(n)) > MOST)
+}
+
+/// Why tract does not plan a graph of so many nodes, where it does not.
+fn refusal(nodes: usize) -> Option<Error> {
+    (nodes > MOST_PLANNED).then(|| Error::runtime(format!("planning {nodes} nodes takes a time that grows with their square")))
 }
 
 fn shapes(inputs: &[Array]) -> Vec<Vec<usize>> {

@@ -185,7 +185,7 @@ impl Session {
         let example = names.iter().zip(rest.iter().map(typed)).fold(Example::new(), |example, (name, tensor)| example.input(name, &tensor));
         let traced = record(&specialised, example)?;
         let options = SessionBuilder { cached_plans: 1, operators: traced.operators(), threads: 1 };
-        let mut session = Session::with_rows(&traced.to_unhashed_model(ExportOptions::default())?, &options, &self.rows)?;
+        let mut session = Session::with_rows(traced.to_unhashed_model(ExportOptions::default())?, &options, &self.rows)?;
         session.pool = self.pool.clone();
         let specialised = SpecialisedSession { session: Arc::new(session), rest };
         specialised.session.planned_by_tract(&specialised.inputs(inputs))?;

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::graph::{SourceLocation, guards_entry};
 use crate::module::Signature;
 use crate::onnx::proto::StringStringEntryProto;
-use crate::onnx::{Model, WEIGHTS_HASH_KEY};
+use crate::onnx::{Model, ModelFile, WEIGHTS_HASH_KEY};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -51,7 +51,19 @@ pub struct Provenance {
 impl Provenance {
     /// That of a model; the hashes are computed.
     pub fn of(model: &Model) -> Provenance {
-        let (graph, weights) = (model.graph_hash(), model.weights_hash());
+        Provenance::with_hashes(model, model.graph_hash(), model.weights_hash())
+    }
+
+    /// That of a file, whose nodes are read one at a time.
+    ///
+    /// # Errors
+    /// As [`ModelFile::graph_hash`].
+    pub fn of_file(file: &ModelFile) -> Result<Provenance> {
+        let outline = file.outline();
+        Ok(Provenance::with_hashes(outline, file.graph_hash()?, outline.weights_hash()))
+    }
+
+    fn with_hashes(model: &Model, graph: String, weights: String) -> Provenance {
         // A model that was not written yet says nothing of its weights.
         let said = entry(model, GRAPH_KEY).zip(entry(model, WEIGHTS_HASH_KEY).filter(|hash| !hash.is_empty()));
         let intact = said.map(|said| said == (graph.as_str(), weights.as_str()));

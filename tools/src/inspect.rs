@@ -3,10 +3,10 @@
 use crate::console::{Console, bytes, count, printable};
 use crate::error::CommandResult;
 use crate::inputs::Inputs;
-use ontrace::onnx::Model;
+use ontrace::onnx::ModelFile;
 use ontrace::read::{self, Format};
 use ontrace::trace::Provenance;
-use ontrace::{Array, DynModule, ErrorCode, Type};
+use ontrace::{Array, DynModule, ErrorCode, ResultExt, Type};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -94,8 +94,9 @@ impl Inspect {
 
     /// Shows the metadata and functions of an ONNX file.
     fn provenance(&self, text: &mut String, value: &mut Value) -> ontrace::Result<()> {
-        let onnx = Model::open(&self.model)?;
-        let provenance = Provenance::of(&onnx);
+        let file = ModelFile::open(&self.model)?;
+        let provenance = Provenance::of_file(&file).at(self.model.display())?;
+        let onnx = &file.outline().proto;
         let intact = match provenance.intact {
             Some(true) => "unchanged since ontrace wrote it",
             Some(false) => "changed since ontrace wrote it",
@@ -115,11 +116,11 @@ impl Inspect {
         if let Some(evidence) = &evidence {
             text.push_str(&evidence_lines(evidence));
         }
-        let functions: Vec<String> = onnx.proto.functions.iter().map(|function| function.name.clone()).collect();
+        let functions: Vec<String> = onnx.functions.iter().map(|function| function.name.clone()).collect();
         if !functions.is_empty() {
             text.push_str(&format!("  {}: {}\n", count(functions.len(), "function"), printable(&functions.join(", "))));
         }
-        let extra = onnx.proto.metadata_props.iter().filter(|entry| !entry.key.starts_with("ontrace."));
+        let extra = onnx.metadata_props.iter().filter(|entry| !entry.key.starts_with("ontrace."));
         for entry in extra {
             text.push_str(&format!("  {}: {}\n", printable(&entry.key), printable(&entry.value)));
         }

@@ -22,7 +22,7 @@ pub(super) struct Encoded<M> {
 
 impl Encoded<NodeProto> {
     /// Nodes: those with graphs and the long ones stay decoded.
-    pub(super) fn nodes(nodes: Vec<NodeProto>) -> Result<Encoded<NodeProto>> {
+    pub(super) fn nodes(nodes: Cow<[NodeProto]>) -> Result<Encoded<NodeProto>> {
         Encoded::new(nodes, |node, length| length <= LONGEST && node.attribute.iter().all(|attribute| attribute.g.is_none()))
     }
 }
@@ -30,25 +30,31 @@ impl Encoded<NodeProto> {
 impl Encoded<ValueInfoProto> {
     /// Declarations of values.
     pub(super) fn infos(infos: Vec<ValueInfoProto>) -> Result<Encoded<ValueInfoProto>> {
-        Encoded::new(infos, |_, _| true)
+        Encoded::new(Cow::Owned(infos), |_, _| true)
     }
 }
 
 impl<M: Message + Default + Clone> Encoded<M> {
-    /// Encodes the messages that `is_short` says of, which it also gets the length of; each is dropped when it is encoded.
-    fn new(messages: Vec<M>, is_short: impl Fn(&M, usize) -> bool) -> Result<Encoded<M>> {
+    /// Encodes the messages that `is_short` says of, which it also gets the length of; each that is owned is dropped when it is encoded.
+    fn new(messages: Cow<[M]>, is_short: impl Fn(&M, usize) -> bool) -> Result<Encoded<M>> {
         let encodings = messages.iter().map(|message| (message, message.encoded_len()));
         let total = encodings.filter(|(message, length)| is_short(message, *length)).map(|(_, length)| length).sum();
         let mut encoded = Encoded { bytes: Vec::with_capacity(total), ends: Vec::with_capacity(messages.len()), decoded: HashMap::new() };
-        for (i, message) in messages.into_iter().enumerate() {
-            if is_short(&message, message.encoded_len()) {
-                message.encode(&mut encoded.bytes).map_err(|error| Error::internal(error.to_string()))?;
-            } else {
-                encoded.decoded.insert(i, message);
-            }
-            encoded.ends.push(encoded.bytes.len());
+        match messages {
+            Cow::Owned(messages) => messages.into_iter().try_for_each(|message| encoded.push(Cow::Owned(message), &is_short))?,
+            Cow::Borrowed(messages) => messages.iter().try_for_each(|message| encoded.push(Cow::Borrowed(message), &is_short))?,
         }
         Ok(encoded)
+    }
+
+    fn push(&mut self, message: Cow<M>, is_short: impl Fn(&M, usize) -> bool) -> Result<()> {
+        if is_short(&message, message.encoded_len()) {
+            message.encode(&mut self.bytes).map_err(|error| Error::internal(error.to_string()))?;
+        } else {
+            self.decoded.insert(self.ends.len(), message.into_owned());
+        }
+        self.ends.push(self.bytes.len());
+        Ok(())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -136,7 +142,7 @@ mod tests {
             node(&["z", "k"], &["c"]),
             with(branch, node(&["c"], &["e"])),
         ];
-        let encoded = Encoded::nodes(nodes.clone()).unwrap();
+        let encoded = Encoded::nodes(Cow::Borrowed(&nodes)).unwrap();
         let back: Vec<NodeProto> = encoded.iter().map(|node| node.unwrap().into_owned()).collect();
         assert_eq!(back, nodes);
         assert_eq!(back[1].attribute[0].t.as_ref().unwrap().raw_data.as_ptr(), data.as_ptr());

@@ -20,7 +20,7 @@ use crate::dim::{Bindings, Dim, Shape};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Guard, SavedCondition, SavedGuard, guards_of};
 use crate::module::{DynModule, Example, Outputs};
-use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto, tensor_shape_proto};
+use crate::onnx::proto::{FunctionProto, NodeProto, ValueInfoProto, tensor_shape_proto};
 use crate::onnx::{Model, calls, tensor, verify, wrong_types};
 use crate::ops::{self, OpRegistry};
 use crate::tensor::{Tensor, guard};
@@ -96,13 +96,29 @@ impl OnnxModule {
     ///
     /// # Errors
     /// As [`OnnxModule::open`].
-    pub(crate) fn with_operators(model: Model, operators: &OpRegistry) -> Result<OnnxModule> {
+    pub(crate) fn with_operators(mut model: Model, operators: &OpRegistry) -> Result<OnnxModule> {
         verify(&model).into_result()?;
+        let size = size_of(&model);
+        let nodes = model.proto.graph.as_mut().map(|graph| std::mem::take(&mut graph.node)).unwrap_or_default();
+        OnnxModule::of_nodes(model, Cow::Owned(nodes), size, operators)
+    }
+
+    /// As [`OnnxModule::with_operators`], of a model that stays; its nodes are not copied.
+    ///
+    /// # Errors
+    /// As [`OnnxModule::open`].
+    #[cfg(feature = "tract")]
+    pub(crate) fn of_model(model: &Model, operators: &OpRegistry) -> Result<OnnxModule> {
+        verify(model).into_result()?;
+        let nodes = model.proto.graph.as_ref().map(|graph| graph.node.as_slice()).unwrap_or_default();
+        OnnxModule::of_nodes(model.without_nodes(), Cow::Borrowed(nodes), size_of(model), operators)
+    }
+
+    /// A valid model of this size whose nodes are beside it.
+    fn of_nodes(model: Model, nodes: Cow<[NodeProto]>, size: usize, operators: &OpRegistry) -> Result<OnnxModule> {
         let (guards, sizes) = (guards_of(&model)?, example_sizes_of(&model));
         // A model that needs none of ONNX's own operators may not say a version.
         let opset = model.opset("").unwrap_or(*OPSETS.end());
-        let weights: usize = model.initializers.iter().map(|(_, array)| array.byte_len()).sum();
-        let size = weights.saturating_add(prost::Message::encoded_len(&model.proto));
         let mut graph = model.proto.graph.ok_or_else(|| Error::damaged("a model without a graph"))?;
         if let Some(unread) = graph.initializer.first() {
             return Err(Error::unsupported(format!("unsupported element type {}", tensor::type_name(unread.data_type)))
@@ -110,7 +126,7 @@ impl OnnxModule {
         }
         let is_foreign = model.proto.producer_name != env!("CARGO_PKG_NAME");
         let functions = model.proto.functions;
-        missing(&graph, &functions, operators)?;
+        missing(&nodes, &functions, operators)?;
         if !OPSETS.contains(&opset) {
             return Err(Error::unsupported(format!("opset {opset}, expected {} to {}", OPSETS.start(), OPSETS.end())));
         }
@@ -119,7 +135,6 @@ impl OnnxModule {
             SavedCondition::Values(name, _) => Some(name.as_str()),
             _ => None,
         });
-        let nodes = std::mem::take(&mut graph.node);
         let last_uses = LastUse::find(&nodes, &outputs.iter().map(String::as_str).chain(guarded).collect());
         // Before there are parameters: decoded nodes take more than anything else of the model.
         let nodes = Encoded::nodes(nodes)?;
@@ -378,6 +393,12 @@ impl OnnxModule {
     }
 }
 
+/// The bytes of a model: of its graph and of its parameters.
+fn size_of(model: &Model) -> usize {
+    let weights: usize = model.initializers.iter().map(|(_, array)| array.byte_len()).sum();
+    weights.saturating_add(prost::Message::encoded_len(&model.proto))
+}
+
 /// How messages call an output of the graph.
 const OUTPUT: &str = "output";
 
@@ -432,7 +453,7 @@ fn differs(actual: &Dim, n: i64) -> bool {
 }
 
 /// Refuses a graph with operators that have no reader, naming all of them.
-fn missing(graph: &GraphProto, functions: &[FunctionProto], operators: &OpRegistry) -> Result<()> {
+fn missing(nodes: &[NodeProto], functions: &[FunctionProto], operators: &OpRegistry) -> Result<()> {
     fn walk<'a>(nodes: &'a [NodeProto], depth: usize, visit: &mut dyn FnMut(&'a NodeProto)) {
         // Deeper graphs are refused when they are run.
         for node in nodes.iter().filter(|_| depth < 64) {
@@ -455,7 +476,7 @@ fn missing(graph: &GraphProto, functions: &[FunctionProto], operators: &OpRegist
             *unknown.entry(format!("{domain}{}", node.op_type)).or_default() += 1;
         }
     };
-    walk(&graph.node, 0, &mut visit);
+    walk(nodes, 0, &mut visit);
     for function in functions {
         walk(&function.node, 0, &mut visit);
     }

@@ -424,7 +424,7 @@ impl Session {
     /// Where it fails.
     pub(crate) fn without(model: &Model, row: (&str, &str), inputs: &[Array]) -> Result<Vec<Array>> {
         let rows: Vec<FallbackRow> = FALLBACK_TABLE.iter().filter(|other| (other.0, other.2) != row).copied().collect();
-        let session = Session::with_rows(model, &Session::builder(), &rows)?;
+        let session = Session::with_rows(model.clone(), &Session::builder(), &rows)?;
         let runnable = session.compile(&shapes(inputs))?;
         session.by_tract(&runnable, inputs)
     }
