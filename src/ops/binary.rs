@@ -196,6 +196,13 @@ impl Tensor {
         Ok((self.cast(dtype)?, other.cast(dtype)?))
     }
 
+    /// Operands in the dtype of a result of all of them, which is not always that of the first two and then the third: a scalar counts less.
+    pub(crate) fn promoted_all<const N: usize>(operands: [Tensor; N]) -> Result<[Tensor; N]> {
+        let dtype = DType::result(&operands.each_ref().map(|x| (x.dtype(), x.strength())))?;
+        let cast = operands.iter().map(|x| x.cast(dtype)).collect::<Result<Vec<_>>>()?;
+        cast.try_into().map_err(|_| Error::internal("operands are lost in a cast"))
+    }
+
     #[track_caller]
     fn binary(&self, op: Binary, other: impl Operand) -> Result<Tensor> {
         let (a, b) = self.promoted(other)?;

@@ -373,7 +373,8 @@ fn target_weight(target: &Tensor, weight: Option<&Tensor>, ignored: i64, dtype: 
     let counts = match weight {
         None => kept.cast(dtype)?,
         Some(weight) => {
-            let weights = weight.reshape([-1])?.index_select(0, &index.reshape([-1])?)?.reshape(target.shape())?;
+            let weight = with_a_class(&weight.reshape([-1])?, 0)?;
+            let weights = weight.index_select(0, &index.reshape([-1])?)?.reshape(target.shape())?;
             kept.where_(&weights, &Tensor::zeros((), weights.dtype())?)?
         }
     };
@@ -386,13 +387,7 @@ fn picked(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: LossR
     // The one target of a vector may be a vector too.
     let target = &if x.rank() == 1 { target.reshape(())? } else { target.clone() };
     let (index, counts) = target_weight(target, weight, ignored, x.dtype())?;
-    // Without classes every target is ignored.
-    let x = if x.dim(axis)?.fixed() == Some(0) {
-        &x.pad(class_padding(x.rank() as i64 - 1 - axis), Padding::Constant(Scalar::Int(0)))?
-    } else {
-        x
-    };
-    let chosen = x.gather(axis, &index.unsqueeze(axis)?)?.squeeze_axes(&[axis])?;
+    let chosen = with_a_class(x, axis)?.gather(axis, &index.unsqueeze(axis)?)?.squeeze_axes(&[axis])?;
     // What is ignored counts nothing, also where it is not finite.
     let loss = target.eq(ignored)?.where_(&Tensor::zeros((), x.dtype())?, &chosen.mul(&counts)?.neg()?)?;
     match reduction {
@@ -401,9 +396,13 @@ fn picked(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: LossR
     }
 }
 
-/// One more class, on an axis with this many behind it.
-fn class_padding(behind: i64) -> Vec<i64> {
-    [vec![0; 2 * behind as usize], vec![0, 1]].concat()
+/// One class where there is none: then every target is ignored, and takes what it does not count from there.
+fn with_a_class(x: &Tensor, axis: i64) -> Result<Tensor> {
+    if x.dim(axis)?.fixed() != Some(0) {
+        return Ok(x.clone());
+    }
+    let behind = x.rank() - 1 - axis as usize;
+    x.pad([vec![0; 2 * behind], vec![0, 1]].concat(), Padding::Constant(Scalar::Int(0)))
 }
 
 fn alignment(log: &Tensor, labels: &Tensor, steps: i64, length: i64, blank: i64) -> Result<Tensor> {

@@ -225,28 +225,30 @@ fn mode(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
 }
 
 fn covariance(x: &Tensor, correction: i64, counts: Option<&Tensor>, weights: Option<&Tensor>) -> Result<Tensor> {
-    let given = if x.rank() < 2 { x.reshape([1, -1])? } else { x.clone() };
-    let x = given.cast(x.dtype().or_float())?;
-    let weight = match (&counts, &weights) {
+    let x = if x.rank() < 2 { x.reshape([1, -1])? } else { x.clone() };
+    // In the dtypes that are given: products of narrow integers wrap.
+    let weight = match (counts, weights) {
         (None, None) => None,
-        (Some(one), None) | (None, Some(one)) => Some(one.cast(x.dtype())?),
-        (Some(counts), Some(weights)) => Some(counts.cast(x.dtype())?.mul(weights.cast(x.dtype())?)?),
+        (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+        (Some(counts), Some(weights)) => Some(counts.mul(weights)?),
     };
     let total = match &weight {
-        None => Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?,
+        None => Tensor::from_dim(&x.dim(1)?),
         Some(weight) => weight.sum(.., false)?,
     };
     let weighted = |x: &Tensor| weight.as_ref().map_or(Ok(x.clone()), |weight| x.mul(weight));
-    // A sum of integers is one, and wraps.
-    let sum = if weight.is_none() { given.sum(1, true)? } else { weighted(&x)?.sum(1, true)? };
-    let centred = x.sub(sum.cast(x.dtype())?.div(&total)?)?;
-    let taken = match (&weights, &weight) {
-        (Some(weights), Some(weight)) if correction != 0 => {
-            weight.mul(weights.cast(x.dtype())?)?.sum(.., false)?.mul(correction as f64)?.div(&total)?
-        }
-        _ => Tensor::full((), correction as f64, x.dtype())?,
+    let centred = match &weight {
+        // The mean of one observation is that, whatever it weighs.
+        Some(_) if x.dim(1)? == 1 => Tensor::zeros(x.shape(), x.dtype().or_float())?,
+        _ => x.sub(weighted(&x)?.sum(1, true)?.div(&total)?)?,
     };
-    let freedom = total.sub(taken)?.clamp(Some(Scalar::Float(0.0)), None)?;
-    let c = weighted(&centred)?.matmul(&centred.transpose(0, 1)?)?.div(freedom)?;
+    let freedom = match (weights, &weight) {
+        (Some(weights), Some(weight)) if correction != 0 => {
+            total.sub(weight.mul(weights)?.sum(.., false)?.mul(correction)?.div(&total)?)?
+        }
+        _ => total.sub(correction)?,
+    };
+    let right = weighted(&centred)?.transpose(0, 1)?;
+    let c = centred.cast(right.dtype())?.matmul(&right)?.div(freedom.clamp(Some(Scalar::Int(0)), None)?)?;
     if c.dim(0)? == 1 { c.reshape(()) } else { Ok(c) }
 }

@@ -165,6 +165,10 @@ impl Tensor {
         if let (Some(low), Some(high)) = (number(low), number(high)) {
             return apply_one(Clip { low, high }, &[self]);
         }
+        if let (Some(low), Some(high)) = (low, high) {
+            let [x, low, high] = Tensor::promoted_all([self.clone(), low.clone(), high.clone()])?;
+            return x.maximum(low)?.minimum(high);
+        }
         let raised = low.map_or(Ok(self.clone()), |low| self.maximum(low))?;
         high.map_or(Ok(raised.clone()), |high| raised.minimum(high))
     }

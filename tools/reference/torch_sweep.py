@@ -639,8 +639,16 @@ def nan_for_infinite(call, i, got, expected):
 
 
 def beyond_double(call, i, got, expected):
+    """Where a power of integers is more than a double holds, or more than what a double is cut to: 32 bits for narrow integers."""
     base, exponent = (torch.as_tensor(a).double() for a in call.args[:2])
-    return ((base.abs().log2() * exponent >= 53) | (exponent < 0)).expand(expected.shape)
+    bits = 53 if expected.element_size() == 8 else 31
+    return ((base.abs().log2() * exponent >= bits) | (exponent < 0)).expand(expected.shape)
+
+
+def powers_overflow(call):
+    largest = max([float(t.double().abs().nan_to_num(0, 0, 0).max()) for t in call.tensors() if t.numel()], default=0.0)
+    singles = all(t.dtype != torch.float64 for t in call.tensors())
+    return singles and largest > 1 and math.isfinite(order_of_distance(call)) and math.log2(2 * largest) * order_of_distance(call) > 127
 
 
 def first_row_again(call, i, got, expected):
@@ -760,6 +768,7 @@ RUNTIME_FAULTS = [
     ("upsample_(bi|tri)?linear.*", any_float(infinite), came_nan, "Resize multiplies infinities of other axes by 0"),
     ("upsample_(bi|tri)?linear.*", any_float(infinite), came_infinite, "a position is rounded to one beside it, which has a share of its neighbour"),
     ("grid_sampler.*", any_float(infinite), torch_is_nan, "the neighbours of a point outside are moved inside, and not the point: those of no weight are others"),
+    ("grid_sampler.*", lambda call: call.args[3] != 0 and any_float(infinite)(call), came_nan, "a neighbour outside, of no weight, is an infinity inside"),
 ]
 
 #: Where torch gives no value, or one that depends on its vector instructions: likewise, with what torch does.
@@ -776,6 +785,7 @@ TORCH_FAULTS = [
     ("histogram", lambda call: first_float(call).unique().numel() == 1, of_counts, "the value is the edge in the middle, whose last digit depends on how many are computed together"),
     ("histogram", lambda call: call.overload == "bins_tensor" and not bool((call.args[1].diff() > 0).all()), of_counts, "edges that do not increase are searched as if they did"),
     ("cdist|_cdist_forward", lambda call: 0 < order_of_distance(call) < 1e-3, tiny_order, "the powers of a tiny order lose their digits"),
+    ("cdist|_cdist_forward", powers_overflow, overflowed, "the powers of singles overflow before the root is taken"),
     ("cdist|_cdist_forward", any_float(torch.isinf), nan_for_infinite, "distances of order 2 by a matrix product are NaN where a point is infinite"),
     ("conv.*|thnn_conv.*|_convolution.*", pads_an_infinite_kernel, one_is_nan, "whether padding is multiplied by the kernel depends on the implementation"),
     ("max_pool.*with_indices", always, index_of_nothing, "a window with padding alone, or -inf, has an index that depends on the implementation"),
@@ -785,7 +795,7 @@ TORCH_FAULTS = [
     (".*_polynomial_.*", always, nan_for_infinite, "whether a difference of products that overflow is infinite or NaN depends on whether the compiler fuses them"),
     ("prod", lambda call: any(t.numel() and t.double().abs().max() > 1e18 for t in call.tensors()), torch_is_nan, "a product overflows in singles before it meets a zero"),
     ("glu", any_float(torch.isinf), torch_is_nan, "the exponential in the divisor of an infinity overflows where the sigmoid is not yet 0"),
-    ("fmod", any_float(lambda t: t.abs() < 1e-30), torch_is_nan, "the vector form is NaN where the quotient overflows"),
+    ("fmod|remainder", any_float(lambda t: t.abs() < 1e-30), torch_is_nan, "the vector form is NaN where the quotient overflows"),
     ("(instance|batch)_norm", any_float(infinite), torch_is_nan, "scale and shift are combined before they meet the values: infinities of both signs are added"),
     ("native_.*norm", any_float(infinite), torch_is_nan, "the mean is Welford's, NaN after an infinity"),
     ("_?upsample_((bi|tri)?linear|bicubic).*", any_float(infinite), one_is_nan, "whether an infinity beside a position is multiplied by 0 depends on how the position is rounded"),

@@ -283,10 +283,7 @@ fn clamped_sum(a: &Args) -> Result<Tensor> {
 
 /// The operands of `addcmul` and `addcdiv` in the dtype of the result.
 fn of_one_dtype(a: &Args) -> Result<[Tensor; 3]> {
-    let (x, (y, z)) = (a.tensor("self")?, a.tensor("tensor1")?.promoted(a.tensor("tensor2")?)?);
-    let (x, y) = x.promoted(y)?;
-    let (x, z) = x.promoted(z)?;
-    Ok([x, y, z])
+    Tensor::promoted_all([a.tensor("self")?, a.tensor("tensor1")?, a.tensor("tensor2")?])
 }
 
 /// A square or a root is that, and not a power.

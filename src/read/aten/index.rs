@@ -127,6 +127,9 @@ fn circular(mut x: Tensor, mut widths: Vec<Dim>) -> Result<Tensor> {
 fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
     let (table, indices, mut offsets, mode) =
         (a.tensor("weight")?, a.tensor("indices")?.cast(DType::I64)?, a.tensor("offsets")?.cast(DType::I64)?, a.int("mode")?);
+    let none = |shape: &[Dim]| Tensor::zeros(shape, DType::I64);
+    // Sums count nothing, and that for each offset.
+    let of_sum = none(offsets.shape())?;
     if a.flag("include_last_offset")? {
         offsets = offsets.slice(0, ..-1)?;
     }
@@ -140,10 +143,16 @@ fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
         None => None,
     };
     let shape = [bags.clone(), table.dim(1)?];
-    let none = |shape: &[Dim]| Tensor::zeros(shape, DType::I64);
+    // The sums of narrow floats are taken without a list of the bags, unless an index is padding.
+    let is_listed = mode != 0 || padding.is_some() || table.dtype() == DType::F64;
     if bags.fixed() == Some(0) {
-        let indices = none(if mode == 2 { &shape } else { &shape[..1] })?;
-        return Ok(vec![Tensor::zeros(&shape, table.dtype())?, bag, none(&shape[..1])?, indices]);
+        let bag = if is_listed { bag } else { none(&[0.into()])? };
+        let [sizes, chosen] = match mode {
+            0 => [of_sum.clone(), of_sum],
+            1 => [none(&shape[..1])?, none(&shape[..1])?],
+            _ => [none(&shape[..1])?, none(&shape)?],
+        };
+        return Ok(vec![Tensor::zeros(&shape, table.dtype())?, bag, sizes, chosen]);
     }
     let rows = table.index_select(0, &indices)?;
     let rows = a.opt_tensor("per_sample_weights")?.map_or(Ok(rows.clone()), |weights| rows.mul(weights.unsqueeze(1)?))?;
@@ -154,10 +163,7 @@ fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
     let sum = || Tensor::zeros(&shape, table.dtype())?.index_put(&[Some(&bag)], &dropped(0.0)?, Reduction::Add);
     match mode {
         0 => {
-            // The sums of narrow floats are taken without a list of the bags, unless an index is padding.
-            let is_listed = padding.is_some() || table.dtype() == DType::F64;
-            let sizes = none(&shape[..1])?;
-            Ok(vec![sum()?, if is_listed { bag } else { none(&[0.into()])? }, sizes.clone(), sizes])
+            Ok(vec![sum()?, if is_listed { bag } else { none(&[0.into()])? }, of_sum.clone(), of_sum])
         }
         1 => {
             let sizes = sizes()?;

@@ -14,6 +14,7 @@ fn of_all(a: &Args, middle: impl Fn(&Tensor) -> Result<(Tensor, Tensor)>) -> Res
         // NaN as an integer.
         true if x.dtype() == DType::I64 => Tensor::full((), i64::MIN, x.dtype()),
         true if x.dtype() == DType::I32 => Tensor::full((), i64::from(i32::MIN), x.dtype()),
+        true if x.dtype() == DType::Bool => Tensor::full((), true, x.dtype()),
         true if !x.dtype().is_float() => Tensor::zeros((), x.dtype()),
         true => Tensor::full((), f64::NAN, x.dtype()),
         false => middle(&x.reshape([-1])?).map(|both| both.0),
