@@ -1,6 +1,6 @@
 //! Composites of one or two tensors, element by element.
 
-use crate::array::DType;
+use crate::array::{DType, Scalar};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -30,6 +30,9 @@ impl Tensor {
     /// [torch.ldexp](https://docs.pytorch.org/docs/stable/generated/torch.ldexp.html).
     #[track_caller]
     pub fn ldexp(&self, exponent: &Tensor) -> Result<Tensor> {
+        if self.dtype().is_float() && !exponent.dtype().is_float() {
+            return scaled_by_power(self, exponent);
+        }
         // The power has the dtype of an exponent that is a float.
         let dtype = if exponent.dtype().is_float() { exponent.dtype() } else { self.dtype().or_float() };
         self.mul(Tensor::full((), 2.0, dtype)?.pow(exponent.cast(dtype)?)?)
@@ -156,6 +159,19 @@ fn gcd(x: &Tensor, y: &Tensor) -> Result<Tensor> {
         (a, b) = (done.where_(&a, &rest)?, done.where_(&b, &a)?);
     }
     Ok(b)
+}
+
+/// x · 2ⁿ for integers n, of which torch takes the lowest 32 bits. The power is multiplied in three parts: it may be beyond the dtype where the product is not.
+fn scaled_by_power(x: &Tensor, exponent: &Tensor) -> Result<Tensor> {
+    let wide = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+    // From the least number to the largest, and a little more.
+    let most = if wide == DType::F64 { 2200 } else { 300 };
+    let n = exponent.cast(DType::I64)?.cast(DType::I32)?.clamp(Some(Scalar::Int(-most)), Some(Scalar::Int(most)))?;
+    let third = n.trunc_divide(3)?;
+    let power = |n: &Tensor| Tensor::full((), 2.0, wide)?.pow(n.cast(wide)?);
+    let part = power(&third)?;
+    let y = x.cast(wide)?.mul(&part)?.mul(&part)?.mul(power(&n.sub(third.mul(2)?)?)?)?;
+    y.cast(x.dtype())
 }
 
 /// x = m · 2ᵉ with |m| from ½ up to 1.

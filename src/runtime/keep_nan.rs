@@ -1,9 +1,17 @@
-//! NaN through tract's plans: operators of tract's that answer a number where an operand is NaN are replaced by ours, or wrapped.
+//! NaN through tract's plans: operators of tract's that answer a number where an operand is NaN are replaced by ours, or wrapped. So is the sigmoid of f32, which
+//! tract ends a little above 0.
 //!
 //! This is done after tract has optimised the graph: what it fused with a product or a convolution keeps NaN already, because its
 //! assembly takes the second operand of an unordered comparison, and stays as fast as it is.
 
-use crate::kernels::vector::vectorised;
+use super::activation_op::ActivationOp;
+use super::conversion::{dtype, from_tract, to_tract};
+use super::panic::from_ours;
+use crate::array::DType;
+use crate::error::Result;
+use crate::kernels::binary::{Binary, binary};
+use crate::kernels::fused_activation::FusedActivation;
+use crate::kernels::nan::{Float, Share, Step, any_not_finite, chain, pooled, restore, unite};
 use tract_onnx::tract_core::ops::binary::{OptBinByScalar, OptBinChain, OptBinUnicast, TypedBinOp};
 use tract_onnx::tract_core::ops::cnn::{MaxPool, OptMaxPool};
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
@@ -16,23 +24,17 @@ use tract_onnx::tract_hir::internal::*;
 /// The functions of one operand whose kernels clamp it first, and so give the value at a bound for NaN, by tract's names.
 const CLAMPED: &[&str] = &["Tanh", "Sigmoid", "Silu"];
 
-/// Those of them that multiply their operand by a function that is 0 at −∞, where the product is NaN as well.
-const SCALED: &[&str] = &["Silu"];
-
-/// Elements that several steps go through while they are in the cache.
-const CHUNK: usize = 4096;
-
 /// Has the operators of an optimised graph keep NaN.
 ///
 /// # Errors
 /// Where tract does not know the type of a value.
 pub(super) fn keep_nan(model: &mut TypedModel) -> TractResult<()> {
     for node in &mut model.nodes {
-        if !node.outputs.first().is_some_and(|output| output.fact.datum_type.is_float()) {
-            continue;
-        }
-        if let Some(steps) = steps(&*node.op) {
-            node.op = Box::new(Extremes { steps, inner: node.op.clone() });
+        let Some(datum) = node.outputs.first().map(|output| output.fact.datum_type).filter(DatumType::is_float) else { continue };
+        if let Some(activation) = activation(&*node.op).filter(|_| datum == f32::datum_type()) {
+            node.op = Box::new(ActivationOp(activation));
+        } else if let Some(kind) = extremes(&*node.op) {
+            node.op = Box::new(Extremes { kind, inner: node.op.clone() });
         } else if loses_nan(&*node.op) {
             node.op = Box::new(KeepsNan { inner: node.op.clone() });
         }
@@ -54,6 +56,15 @@ pub(super) fn keep_nan_in_bodies(model: &mut TypedModel) -> TractResult<()> {
     Ok(())
 }
 
+/// What is ours of f32: a sigmoid that is not cut off shows where it is multiplied by what is far below 0.
+fn activation(op: &dyn TypedOp) -> Option<FusedActivation> {
+    match op.downcast_ref::<ElementWiseOp>()?.0.name().as_str() {
+        "Sigmoid" => Some(FusedActivation::Sigmoid),
+        "Silu" => Some(FusedActivation::Silu),
+        _ => None,
+    }
+}
+
 fn loses_nan(op: &dyn TypedOp) -> bool {
     let clamped = |op: &ElementWiseOp| CLAMPED.contains(&op.0.name().as_str());
     let single = |indices: &Option<DatumType>| indices.is_none();
@@ -62,38 +73,51 @@ fn loses_nan(op: &dyn TypedOp) -> bool {
         || op.downcast_ref::<OptMaxPool>().is_some_and(|pool| single(&pool.with_index_outputs))
 }
 
-/// A binary operation with one more operand on what there is so far.
+/// How a node takes a maximum or minimum.
 #[derive(Clone, Debug, PartialEq)]
-struct ChainStep {
-    op: BinOp,
-    share: BShare,
+enum ExtremesKind {
+    /// In steps, each with one more operand on what there is so far.
+    Chain(TVec<(Step, Share)>),
+    /// Of two operands that broadcast in any way.
+    Broadcast(Binary),
 }
 
-/// The steps of a node that takes a maximum or minimum; `None` where it takes none.
-fn steps(op: &dyn TypedOp) -> Option<TVec<ChainStep>> {
-    let extreme = |op: &BinOp| matches!(op, BinOp::Max | BinOp::Min);
-    let steps: TVec<ChainStep> = if let Some(op) = op.downcast_ref::<OptBinByScalar>() {
-        tvec![ChainStep { op: op.linalg_op, share: BShare::PerBlock }]
+/// How a node takes a maximum or minimum; `None` where it takes none.
+fn extremes(op: &dyn TypedOp) -> Option<ExtremesKind> {
+    let step = |op: &BinOp| match op {
+        BinOp::Max => Step::Max,
+        BinOp::Min => Step::Min,
+        BinOp::Add => Step::Add,
+        BinOp::Mul => Step::Mul,
+        BinOp::Sub => Step::Sub,
+        BinOp::SubF => Step::SubFrom,
+    };
+    let share = |share: &BShare| match share {
+        BShare::PerBlock => Share::Blocks,
+        BShare::Lockstep => Share::Cycle,
+    };
+    let steps: TVec<(Step, Share)> = if let Some(op) = op.downcast_ref::<OptBinByScalar>() {
+        tvec![(step(&op.linalg_op), Share::Blocks)]
     } else if let Some(op) = op.downcast_ref::<OptBinUnicast>() {
-        tvec![ChainStep { op: op.binop.as_linalg_binop()?, share: BShare::Lockstep }]
+        tvec![(step(&op.binop.as_linalg_binop()?), Share::Cycle)]
     } else if let Some(op) = op.downcast_ref::<OptBinChain>() {
-        op.steps.iter().map(|step| ChainStep { op: step.linalg_op, share: step.share }).collect()
+        op.steps.iter().map(|one| (step(&one.linalg_op), share(&one.share))).collect()
     } else {
         let TypedBinOp(op, _) = op.downcast_ref::<TypedBinOp>()?;
-        // Of any two shapes that broadcast.
         return match (op.is::<Max>(), op.is::<Min>()) {
-            (false, false) => None,
-            _ => Some(tvec![]),
+            (true, _) => Some(ExtremesKind::Broadcast(Binary::Max)),
+            (_, true) => Some(ExtremesKind::Broadcast(Binary::Min)),
+            _ => None,
         };
     };
-    steps.iter().any(|step| extreme(&step.op)).then_some(steps)
+    let is_extreme = steps.iter().any(|(step, _)| matches!(step, Step::Max | Step::Min));
+    is_extreme.then_some(ExtremesKind::Chain(steps))
 }
 
 /// Maxima and minima that are NaN where an operand is, and the sums and products that tract does in one pass with them.
 #[derive(Clone, Debug)]
 struct Extremes {
-    /// None where the operands broadcast in any way.
-    steps: TVec<ChainStep>,
+    kind: ExtremesKind,
     inner: Box<dyn TypedOp>,
 }
 
@@ -114,21 +138,20 @@ impl Op for Extremes {
 }
 
 impl EvalOp for Extremes {
-    fn eval(&self, ctx: &EvalContext, mut inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let plain = |value: &TValue| value.strides() == &*Tensor::natural_strides(value.shape());
-        let datum = inputs[0].datum_type();
-        let typed = |inputs: &[TValue]| inputs.iter().all(|input| input.datum_type() == datum);
-        if self.steps.is_empty() || !inputs.iter().all(plain) || !typed(&inputs) {
-            return with_nan(inputs.clone(), self.inner.eval(ctx, inputs)?);
-        }
-        let mut result = inputs.remove(0).into_tensor();
-        if result.len() > 0 {
-            match datum {
-                DatumType::F32 => run::<f32>(&self.steps, &mut result, &inputs)?,
-                DatumType::F64 => run::<f64>(&self.steps, &mut result, &inputs)?,
-                DatumType::F16 => run::<f16>(&self.steps, &mut result, &inputs)?,
-                other => bail!("a maximum of {other:?}"),
+    fn eval(&self, _: &EvalContext, mut inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let steps = match &self.kind {
+            ExtremesKind::Chain(steps) => steps,
+            ExtremesKind::Broadcast(op) => {
+                let (a, b) = args_2!(inputs);
+                return Ok(tvec![broadcast(*op, a, b).map_err(from_ours)?.into_tvalue()]);
             }
+        };
+        let mut result = inputs.remove(0).into_tensor();
+        match result.datum_type() {
+            DatumType::F32 => run::<f32>(steps, &mut result, &inputs)?,
+            DatumType::F64 => run::<f64>(steps, &mut result, &inputs)?,
+            DatumType::F16 => run::<f16>(steps, &mut result, &inputs)?,
+            other => bail!("a maximum of {other:?}"),
         }
         Ok(tvec![result.into_tvalue()])
     }
@@ -144,126 +167,18 @@ impl TypedOp for Extremes {
     as_op!();
 }
 
-/// A float of any width.
-trait Float: Datum + Copy + PartialOrd + std::ops::Add<Output = Self> + std::ops::Mul<Output = Self> + std::ops::Sub<Output = Self> {
-    const NAN: Self;
-    const ZERO: Self;
-    const ONE: Self;
-    const LOWEST: Self;
-    const HIGHEST: Self;
+/// The steps on a tensor in place.
+fn run<T: Float + Datum>(steps: &[(Step, Share)], x: &mut Tensor, operands: &[TValue]) -> TractResult<()> {
+    let operands = operands.iter().map(|operand| operand.try_as_plain_ram()?.as_slice::<T>()).collect::<TractResult<TVec<_>>>()?;
+    chain(steps, x.try_as_plain_ram_mut()?.as_slice_mut::<T>()?, &operands).map_err(from_ours)
 }
 
-macro_rules! floats {
-    ($($T:ident $zero:expr, $one:expr;)*) => {
-        $(impl Float for $T {
-            const NAN: $T = $T::NAN;
-            const ZERO: $T = $zero;
-            const ONE: $T = $one;
-            const LOWEST: $T = $T::NEG_INFINITY;
-            const HIGHEST: $T = $T::INFINITY;
-        })*
-    };
-}
-
-floats!(f32 0.0, 1.0; f64 0.0, 1.0; f16 f16::ZERO, f16::ONE;);
-
-/// Whether a number is NaN, the only one that is not itself.
-#[allow(clippy::eq_op)]
-#[inline(always)]
-fn is_nan<T: Float>(x: T) -> bool {
-    x != x
-}
-
-/// The steps on a tensor in place, a chunk at a time.
-fn run<T: Float>(steps: &[ChainStep], x: &mut Tensor, operands: &[TValue]) -> TractResult<()> {
-    let operands = operands.iter().map(|operand| operand.try_as_plain_ram()?.as_slice::<T>()).collect::<TractResult<Vec<_>>>()?;
-    ensure!(operands.iter().all(|operand| !operand.is_empty()), "an operand without elements");
-    let whole = x.len();
-    let mut room = x.try_as_plain_ram_mut()?;
-    for (i, chunk) in room.as_slice_mut::<T>()?.chunks_mut(CHUNK).enumerate() {
-        for (step, operand) in steps.iter().zip(&operands) {
-            // How many elements meet one value, or how many values meet one element each.
-            let period = match step.share {
-                BShare::PerBlock => whole / operand.len(),
-                BShare::Lockstep => operand.len(),
-            };
-            ensure!(period > 0, "an operand with more elements than it is combined with");
-            let mut start = i * CHUNK;
-            let mut rest = &mut *chunk;
-            while !rest.is_empty() {
-                let (block, within) = (start / period, start % period);
-                let (part, after) = rest.split_at_mut(rest.len().min(period - within));
-                start += part.len();
-                match step.share {
-                    BShare::PerBlock => vectorised(
-                        #[inline(always)]
-                        || by_value(&step.op, part, operand[block]),
-                    ),
-                    BShare::Lockstep => vectorised(
-                        #[inline(always)]
-                        || by_values(&step.op, part, &operand[within..]),
-                    ),
-                }
-                rest = after;
-            }
-        }
-    }
-    Ok(())
-}
-
-#[inline(always)]
-fn by_value<T: Float>(op: &BinOp, xs: &mut [T], y: T) {
-    match op {
-        // A comparison with NaN is false, so that x stays; of y it is known here.
-        BinOp::Max if !is_nan(y) => xs.iter_mut().for_each(|x| *x = if y > *x { y } else { *x }),
-        BinOp::Min if !is_nan(y) => xs.iter_mut().for_each(|x| *x = if y < *x { y } else { *x }),
-        BinOp::Max | BinOp::Min => xs.fill(T::NAN),
-        BinOp::Add => xs.iter_mut().for_each(|x| *x = *x + y),
-        BinOp::Mul => xs.iter_mut().for_each(|x| *x = *x * y),
-        BinOp::Sub => xs.iter_mut().for_each(|x| *x = *x - y),
-        BinOp::SubF => xs.iter_mut().for_each(|x| *x = y - *x),
-    }
-}
-
-#[inline(always)]
-fn by_values<T: Float>(op: &BinOp, xs: &mut [T], ys: &[T]) {
-    let each = xs.iter_mut().zip(ys);
-    match op {
-        BinOp::Max => each.for_each(|(x, &y)| *x = if y > *x || is_nan(y) { y } else { *x }),
-        BinOp::Min => each.for_each(|(x, &y)| *x = if y < *x || is_nan(y) { y } else { *x }),
-        BinOp::Add => each.for_each(|(x, &y)| *x = *x + y),
-        BinOp::Mul => each.for_each(|(x, &y)| *x = *x * y),
-        BinOp::Sub => each.for_each(|(x, &y)| *x = *x - y),
-        BinOp::SubF => each.for_each(|(x, &y)| *x = y - *x),
-    }
-}
-
-/// A result that is NaN where an operand, broadcast to it, is.
-fn with_nan(operands: TVec<TValue>, outputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-    fn of<T: Float>(operands: TVec<TValue>, mut result: Tensor) -> TractResult<Tensor> {
-        for operand in operands.iter().filter(|operand| operand.datum_type() == T::datum_type()) {
-            let operand = operand.to_plain_array_view::<T>()?;
-            if operand.iter().any(|&x| is_nan(x)) {
-                let mut room = result.to_plain_array_view_mut::<T>()?;
-                room.zip_mut_with(&operand, |y, &x| {
-                    if is_nan(x) {
-                        *y = x;
-                    }
-                });
-            }
-        }
-        Ok(result)
-    }
-    let result = args_1!(outputs).into_tensor();
-    Ok(tvec![
-        match result.datum_type() {
-            DatumType::F32 => of::<f32>(operands, result)?,
-            DatumType::F64 => of::<f64>(operands, result)?,
-            DatumType::F16 => of::<f16>(operands, result)?,
-            _ => result,
-        }
-        .into_tvalue()
-    ])
+/// A maximum or minimum of two operands that broadcast. Of halves it is that of singles.
+fn broadcast(op: Binary, a: TValue, b: TValue) -> Result<Tensor> {
+    let narrow = dtype(a.datum_type())?;
+    let wide = if narrow == DType::F16 { DType::F32 } else { narrow };
+    let (a, b) = (from_tract(a, narrow)?.cast(wide)?, from_tract(b, narrow)?.cast(wide)?);
+    to_tract(&binary(op, &a, &b)?.cast(narrow)?)
 }
 
 /// An operator of tract's on one operand whose result is NaN where it is, or where a number that the result is the largest of is, and has its limits where the
@@ -282,60 +197,38 @@ impl PartialEq for KeepsNan {
 impl Eq for KeepsNan {}
 
 impl KeepsNan {
-    fn is_pool(&self) -> bool {
-        !self.inner.is::<ElementWiseOp>()
+    /// What a function that clamps its operand is at −∞ and at ∞: tract's ends a little before, which a product with an infinity shows. `None` of a pool.
+    fn limits<T: Float>(&self) -> Option<[Option<T>; 2]> {
+        Some(match self.inner.downcast_ref::<ElementWiseOp>()?.0.name().as_str() {
+            "Tanh" => [Some(T::ZERO - T::ONE), Some(T::ONE)],
+            "Sigmoid" => [Some(T::ZERO), Some(T::ONE)],
+            // −∞ is multiplied by 0.
+            _ => [Some(T::NAN), None],
+        })
     }
 
-    fn is_scaled(&self) -> bool {
-        self.inner.downcast_ref::<ElementWiseOp>().is_some_and(|op| SCALED.contains(&op.0.name().as_str()))
-    }
-
-    /// What a function that clamps its operand is at −∞ and at ∞: tract's ends a little before, which a product with an infinity shows.
-    fn limits<T: Float>(&self) -> Option<(T, T)> {
-        match self.inner.downcast_ref::<ElementWiseOp>()?.0.name().as_str() {
-            "Tanh" => Some((T::ZERO - T::ONE, T::ONE)),
-            "Sigmoid" => Some((T::ZERO, T::ONE)),
-            _ => None,
+    fn eval_as<T: Float + Datum>(&self, ctx: &EvalContext, x: TValue) -> TractResult<TVec<TValue>> {
+        if !any_not_finite(x.try_as_plain_ram()?.as_slice::<T>()?) {
+            return self.inner.eval(ctx, tvec![x]);
         }
-    }
-
-    /// The result where the operand has NaN or infinities.
-    fn eval_with_nan<T: Float>(&self, ctx: &EvalContext, x: TValue) -> TractResult<TVec<TValue>> {
-        if !self.is_pool() {
-            let lost = match self.is_scaled() {
-                true => x.to_plain_array_view::<T>()?.mapv(|x| if x == T::LOWEST { T::NAN } else { x }).into_tensor().into_tvalue(),
-                false => x.clone(),
-            };
-            let mut y = args_1!(self.inner.eval(ctx, tvec![x.clone()])?).into_tensor();
-            if let Some((low, high)) = self.limits::<T>() {
-                y.to_plain_array_view_mut::<T>()?.zip_mut_with(&x.to_plain_array_view::<T>()?, |y, &x| match x {
-                    x if x == T::LOWEST => *y = low,
-                    x if x == T::HIGHEST => *y = high,
-                    _ => {}
-                });
+        let of = |x: TValue| -> TractResult<Tensor> { Ok(args_1!(self.inner.eval(ctx, tvec![x])?).into_tensor()) };
+        let given = x.try_as_plain_ram()?.as_slice::<T>()?;
+        let y = match self.limits::<T>() {
+            Some(limits) => {
+                let mut y = of(x.clone())?;
+                restore(given, y.try_as_plain_ram_mut()?.as_slice_mut()?, limits);
+                y
             }
-            return with_nan(tvec![lost], tvec![y.into_tvalue()]);
-        }
-        // A pool: of the values, and of whether there is NaN.
-        let map = |f: fn(T) -> T| -> TractResult<TValue> {
-            let mapped = x.to_plain_array_view::<T>()?.mapv(f);
-            Ok(mapped.into_tensor().into_tvalue())
+            None => {
+                let [values, nan, above] = pooled(given);
+                let pool = |values: Vec<T>| of(Tensor::from_shape(x.shape(), &values)?.into_tvalue());
+                let (mut y, nan, above) = (pool(values)?, pool(nan)?, pool(above)?);
+                let (nan, above) = (nan.try_as_plain_ram()?, above.try_as_plain_ram()?);
+                unite(y.try_as_plain_ram_mut()?.as_slice_mut::<T>()?, nan.as_slice()?, above.as_slice()?);
+                y
+            }
         };
-        let values = map(|x| if is_nan(x) { T::LOWEST } else { x })?;
-        let found = map(|x| if is_nan(x) { T::ONE } else { T::ZERO })?;
-        // tract begins with the lowest finite number, which a window of nothing but −∞ would leave.
-        let above = map(|x| if x == T::LOWEST { T::ZERO } else { T::ONE })?;
-        let (values, found) = (self.inner.eval(ctx, tvec![values])?, args_1!(self.inner.eval(ctx, tvec![found])?));
-        let above = args_1!(self.inner.eval(ctx, tvec![above])?);
-        let mut values = args_1!(values).into_tensor();
-        values.to_plain_array_view_mut::<T>()?.zip_mut_with(&above.to_plain_array_view::<T>()?, |value, &above| {
-            if above == T::ZERO {
-                *value = T::LOWEST;
-            }
-        });
-        let values = tvec![values.into_tvalue()];
-        let found = found.to_plain_array_view::<T>()?.mapv(|x| if x > T::ZERO { T::NAN } else { T::ZERO });
-        with_nan(tvec![found.into_tensor().into_tvalue()], values)
+        Ok(tvec![y.into_tvalue()])
     }
 }
 
@@ -349,21 +242,11 @@ impl Op for KeepsNan {
 
 impl EvalOp for KeepsNan {
     fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        fn is_odd<T: Float>(x: &TValue) -> TractResult<bool> {
-            // Without a branch for each element.
-            let lost = |x: T| is_nan(x) | (x == T::LOWEST) | (x == T::HIGHEST);
-            Ok(x.try_as_plain_ram()?.as_slice::<T>()?.chunks(CHUNK).any(|block| {
-                vectorised(
-                    #[inline(always)]
-                    || block.iter().fold(false, |found, &x| found | lost(x)),
-                )
-            }))
-        }
         let x = args_1!(inputs);
         match x.datum_type() {
-            DatumType::F32 if is_odd::<f32>(&x)? => self.eval_with_nan::<f32>(ctx, x),
-            DatumType::F64 if is_odd::<f64>(&x)? => self.eval_with_nan::<f64>(ctx, x),
-            DatumType::F16 if is_odd::<f16>(&x)? => self.eval_with_nan::<f16>(ctx, x),
+            DatumType::F32 => self.eval_as::<f32>(ctx, x),
+            DatumType::F64 => self.eval_as::<f64>(ctx, x),
+            DatumType::F16 => self.eval_as::<f16>(ctx, x),
             _ => self.inner.eval(ctx, tvec![x]),
         }
     }
@@ -432,7 +315,7 @@ mod tests {
 
     #[test]
     fn nan_stays_nan_and_tract_alone_loses_it() {
-        // Of f32 it is a node of ours.
+        // A product with its sigmoid is a node of ours before tract reads it.
         let (mut wrong, mut idle) = (Vec::new(), CLAMPED.to_vec());
         idle.retain(|row| *row != "Silu");
         for shape in [&[1, 1, 2, 3][..], &[2, 3, 16, 20]] {
@@ -489,5 +372,17 @@ mod tests {
         let expected = f(x.clone()).unwrap().to_array().unwrap();
         let got = trace_fn(f, &x).unwrap().session().unwrap().run(&[x.to_array().unwrap()]).unwrap();
         assert!(agrees(&got[0], &expected), "{expected} {}", got[0]);
+    }
+
+    #[test]
+    fn a_sigmoid_far_below_0_is_right_to_the_last_bits() {
+        let x = Tensor::from(&[-15.0f32, -18.5, -30.0, -87.0, -200.0]);
+        let expected: Vec<f64> = [-15f64, -18.5, -30.0, -87.0, -200.0].iter().map(|x| x.exp() / (1.0 + x.exp())).collect();
+        let session =
+            trace_fn(|x: Tensor| Ok(vec![x.sigmoid()?, x.mul(1e9)?.mul(x.mul(2.0)?.sigmoid()?)?]), &x).unwrap().session().unwrap();
+        let got = session.run(&[x.to_array().unwrap()]).unwrap();
+        let close = |(got, expected): (f64, &f64)| (got - expected).abs() <= 3e-7 * expected + 1e-38;
+        assert!(got[0].to_f64s().unwrap().into_iter().zip(&expected).all(close), "{}", got[0]);
+        assert_eq!(got[1].to_f64s().unwrap()[4], 0.0);
     }
 }

@@ -91,11 +91,7 @@ pub(super) const ROWS: &[Row] = &[
     one("hypot(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.hypot(&a.tensor("other")?)),
     one("copysign(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.copysign(&a.tensor("other")?)),
     one("copysign(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.copysign(&a.tensor("other")?)),
-    one("ldexp(Tensor self, Tensor other) -> Tensor", |a| {
-        let (x, exponent) = (a.tensor("self")?, a.tensor("other")?);
-        let y = x.ldexp(&exponent)?;
-        if x.dtype().is_float() && !exponent.dtype().is_float() { y.cast(x.dtype()) } else { Ok(y) }
-    }),
+    one("ldexp(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.ldexp(&a.tensor("other")?)),
     one("logaddexp(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.logaddexp(&a.tensor("other")?)),
     one("logaddexp2(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.logaddexp2(&a.tensor("other")?)),
     one("heaviside(Tensor self, Tensor values) -> Tensor", |a| a.tensor("self")?.heaviside(&a.tensor("values")?)),
@@ -304,6 +300,9 @@ fn power(x: Tensor, exponent: Tensor) -> Result<Tensor> {
 fn scalar_power(x: Tensor, exponent: Tensor) -> Result<Tensor> {
     let roots = x.dtype().is_float() && x.dtype() != DType::F16;
     match exponent.constant().filter(|array| array.rank() == 0).map(|array| array.item()) {
+        // Whatever is raised to them, truth values too.
+        Some(Ok(Scalar::Bool(true))) => Ok(x),
+        Some(Ok(Scalar::Bool(false))) => Tensor::ones(x.shape(), x.dtype()),
         Some(Ok(Scalar::Float(0.5))) if roots => x.sqrt(),
         Some(Ok(Scalar::Float(-0.5))) if roots => x.rsqrt(),
         _ => power(x, exponent),

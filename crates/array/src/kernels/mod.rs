@@ -30,6 +30,7 @@ mod im2col;
 pub mod join;
 mod lanes;
 pub mod matmul;
+pub mod nan;
 pub mod nms;
 pub mod norm;
 pub mod number;
