@@ -2,8 +2,9 @@
 
 use super::{Graph, SourceLocation, ValueId};
 use crate::array::{Array, Tolerance, compare};
-use crate::dim::{Bindings, Constraint};
+use crate::dim::{Bindings, Constraint, Expr};
 use crate::error::{Error, ErrorCode, Result};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub struct Guard {
     pub location: SourceLocation,
     /// The message of the error that the program raises unless the condition holds; `None` where the program only read the value.
     pub raises: Option<Arc<str>>,
+    /// How a relation between sizes is shown, where its symbols stand for what users know by another name: elements of inputs.
+    pub(crate) shown: Option<Constraint>,
 }
 
 /// What must hold in a call.
@@ -33,12 +36,12 @@ pub enum Condition {
 impl Guard {
     /// A relation between sizes.
     pub fn sizes(constraint: Constraint, location: SourceLocation) -> Guard {
-        Guard { condition: Condition::Sizes(constraint), location, raises: None }
+        Guard { condition: Condition::Sizes(constraint), location, raises: None, shown: None }
     }
 
     /// A value that has these values.
     pub fn values(value: ValueId, seen: Array, location: SourceLocation) -> Guard {
-        Guard { condition: Condition::Values(value, seen), location, raises: None }
+        Guard { condition: Condition::Values(value, seen), location, raises: None, shown: None }
     }
 
     /// Whether it is on sizes that are known only when a call runs.
@@ -58,7 +61,7 @@ impl Guard {
         match &self.condition {
             Condition::Sizes(constraint) if constraint.holds(bindings) == Some(false) => {
                 let is = bindings.eval(constraint.left()).unwrap_or_default();
-                Err(self.refused(&format!("`{}` is {is}", constraint.left())))
+                Err(self.refused(&format!("`{}` is {is}", self.shown.as_ref().unwrap_or(constraint).left())))
             }
             _ => Ok(()),
         }
@@ -91,7 +94,7 @@ impl Guard {
     /// The condition with its source location.
     fn text(&self) -> String {
         let condition = match &self.condition {
-            Condition::Sizes(constraint) => constraint.to_string(),
+            Condition::Sizes(constraint) => self.shown.as_ref().unwrap_or(constraint).to_string(),
             Condition::Values(_, seen) => format!("the value {}", summary(seen)),
         };
         format!("{condition}{}", self.location.suffix())
@@ -131,6 +134,21 @@ impl Graph {
     pub(crate) fn add_guard(&mut self, guard: Guard) {
         if !self.guards.iter().any(|known| known.condition == guard.condition) {
             self.guards.push(guard);
+        }
+    }
+
+    /// Shows sizes in the conditions on them by other names, which `names` is asked for where there are such conditions.
+    pub(crate) fn name_guards(&mut self, names: impl FnOnce(&Graph) -> BTreeMap<Arc<str>, Expr>) {
+        if self.size_constraints().next().is_none() {
+            return;
+        }
+        let names = names(self);
+        for guard in &mut self.guards {
+            if let Condition::Sizes(constraint) = &guard.condition
+                && constraint.symbols().iter().any(|symbol| names.contains_key(symbol))
+            {
+                guard.shown = Some(constraint.substitute(&|symbol| names.get(symbol).cloned()));
+            }
         }
     }
 

@@ -2,11 +2,10 @@
 
 use super::Traced;
 use crate::dim::{Constraint, Expr, Type};
-use crate::graph::{Agreement, Condition, Graph, Guard, Node, Source, SourceLocation, ValueId};
+use crate::graph::{Agreement, Condition, Graph, Node, Source, SourceLocation, ValueId};
 use crate::ops::Slice;
 use crate::tensor::scalar_value::ScalarValue;
 use std::any::Any;
-use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -152,17 +151,12 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
         .filter(|node| node.op.agreement() == Agreement::Random)
         .map(|node| Diagnostic::Random { op: node.op.name(), location: node.location.clone() });
     let mut specialized = traced.specialized().into_iter();
-    // Asked for a guard on sizes only: long graphs have seldom one.
-    let elements = LazyCell::new(|| elements_of_inputs(graph));
     // Those on values are of inputs, but for what is computed from nothing.
     let guards = traced.guards().iter().map(|guard| match &guard.condition {
         Condition::Values(..) => {
             specialized.next().map_or_else(|| Diagnostic::Guard(guard.to_string()), |value| Diagnostic::Specialized(value.to_string()))
         }
-        Condition::Sizes(constraint) => {
-            let condition = Condition::Sizes(constraint.substitute(&|symbol| elements.get(symbol).cloned()));
-            Diagnostic::Guard(Guard { condition, ..guard.clone() }.to_string())
-        }
+        Condition::Sizes(_) => Diagnostic::Guard(guard.to_string()),
     });
     unused.chain(fixed).chain(folded).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
 }
@@ -205,7 +199,7 @@ fn differ(one: &Expr, other: &Expr) -> bool {
 }
 
 /// The symbols that stand for elements of inputs, with the elements' names: `size[0]`, or `n` of a scalar.
-fn elements_of_inputs(graph: &Graph) -> BTreeMap<Arc<str>, Expr> {
+pub(super) fn elements_of_inputs(graph: &Graph) -> BTreeMap<Arc<str>, Expr> {
     let makers: BTreeMap<ValueId, &Node> = graph.nodes().iter().flat_map(|node| node.outputs.iter().map(move |id| (*id, node))).collect();
     let element = |node: &Node| {
         let op: &dyn Any = &*node.op;

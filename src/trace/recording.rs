@@ -1,5 +1,6 @@
 //! Recording a module as a graph; repeated until the constraints on its sizes are known.
 
+use super::diagnostic::elements_of_inputs;
 use super::{Diagnostic, RandomMode, Traced};
 use crate::dim::{Assumptions, Constraint, Expr, leave_a_choice};
 use crate::error::{Error, ErrorCode, Result};
@@ -119,6 +120,7 @@ impl Recording {
         for (constraint, location) in granted {
             graph.add_guard(Guard::sizes(constraint, location));
         }
+        graph.name_guards(elements_of_inputs);
         let output_names = free_names(names, example.inputs().iter().map(|input| input.0.as_str()));
         let of_inputs = module.input_structure().or_else(|| example.structure().cloned());
         let signature = Signature::new(

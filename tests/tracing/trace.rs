@@ -301,6 +301,9 @@ fn notes_name_the_elements_of_inputs_that_sizes_depend_on() -> Result<()> {
         let traced = record(&model, Example::new().input("x", &x).symbolic("x", 0, "n")?.input("count", &count))?;
         let notes: Vec<String> = traced.notes().iter().map(ToString::to_string).collect();
         assert!(notes.iter().any(|note| note.contains(&format!("valid only for {condition} at "))), "{notes:?}");
+        let other = Array::full(DType::I64, count.to_array()?.shape(), 2.into());
+        let error = traced.graph().replay(&[x.to_array()?, other]).unwrap_err().to_string();
+        assert!(error.contains(&format!("valid only for {condition} at ")) && !error.contains("value"), "{error}");
     }
     Ok(())
 }
