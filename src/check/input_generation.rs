@@ -77,12 +77,13 @@ pub(super) struct SymbolSizes {
 }
 
 /// What can be varied in an example.
+#[derive(Clone)]
 pub(super) struct InputGenerator {
-    tensors: Vec<Tensor>,
+    pub(super) tensors: Vec<Tensor>,
     /// Their names.
     names: Vec<String>,
     /// What each input is used for.
-    uses: Vec<InputUse>,
+    pub(super) uses: Vec<InputUse>,
     /// Which inputs keep the values of the example: those that the graph is specialized for, and those that were asked for.
     held: Vec<bool>,
     /// Those that the graph is specialized for.
@@ -261,12 +262,24 @@ impl InputGenerator {
             changes.push((symbol, if free.is_empty() { seen + 1 } else { free.remove(i) }));
         }
         if !allowed(&self.with(&changes)?) {
-            let Some(others) = self.all_different_near(allowed)? else { return Ok(None) };
-            changes = others;
+            let fitting;
+            changes = match self.all_different_near(allowed)? {
+                Some(others) => others,
+                None => {
+                    fitting = self.fitting(allowed, true)?;
+                    let Some(fitting) = &fitting else { return Ok(None) };
+                    fitting.iter().map(|(symbol, n)| (&**symbol, *n)).collect()
+                }
+            };
+            return Ok(Some(self.at_sizes(&changes)?));
         }
-        let sizes = self.with(&changes)?;
+        Ok(Some(self.at_sizes(&changes)?))
+    }
+
+    fn at_sizes(&self, changes: &[(&str, i64)]) -> Result<CallSpec> {
+        let sizes = self.with(changes)?;
         let what = changes.iter().map(|(symbol, n)| format!("{symbol} = {n}")).collect::<Vec<_>>().join(", ");
-        Ok(Some(CallSpec { what, mode: InputMode::Fresh, sizes, same_size: false, seed: 99 }))
+        Ok(CallSpec { what, mode: InputMode::Fresh, sizes, same_size: false, seed: 99 })
     }
 
     /// Sizes that are allowed together, one of those that each symbol can have by itself; as many of them as can be differ.
@@ -287,7 +300,7 @@ impl InputGenerator {
         Ok(allowed.max_by_key(|changes| changes.iter().map(|change| change.1).collect::<BTreeSet<_>>().len()))
     }
 
-    fn with(&self, changes: &[(&str, i64)]) -> Result<Bindings> {
+    pub(super) fn with(&self, changes: &[(&str, i64)]) -> Result<Bindings> {
         let mut sizes = Bindings::new();
         for (name, n) in self.example_sizes.iter() {
             let changed = changes.iter().find(|change| change.0 == name).map_or(n, |change| change.1);

@@ -6,6 +6,7 @@ mod comparison;
 mod cost;
 mod decomposition_check;
 mod error_bounds;
+mod fitting_sizes;
 mod graph_diff;
 mod input_generation;
 mod input_uses;
@@ -22,6 +23,7 @@ mod tolerance;
 mod use_analysis;
 
 pub use candidate::{BlackBox, Candidate};
+pub use fitting_sizes::fitting_example;
 pub use input_uses::{FilledInput, check_example_indices, check_indices, fill_inputs};
 pub use memory::{check_comparison_memory, check_memory, check_verification_memory, memory_limit};
 pub use minimise::Reproducer;
@@ -31,12 +33,13 @@ pub use report::{Cost, Limit, OutputReport, Report, Verdict, WorstElement};
 use crate::array::{Array, DType, Tolerance};
 use crate::dim::{Bindings, Expr};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
-use crate::graph::{Condition, Graph, VALID_ONLY};
+use crate::graph::{Graph, VALID_ONLY};
 use crate::module::{AsDynModule, DynModule, Example, Outputs};
 use crate::ops::seeded;
 use crate::tensor::Tensor;
 use crate::trace::{Traced, repeated};
 use crate::work::{LoopBudget, Work};
+use fitting_sizes::permits;
 use input_generation::{Call, CallSpec, InputGenerator};
 use locate::Divergence;
 use std::collections::BTreeMap;
@@ -393,12 +396,8 @@ impl<'a> CheckRun<'a> {
         }
         // Sizes that the guards of the traced graph rule out would only be refused.
         let traced = self.traced;
-        let allowed = |sizes: &Bindings| {
-            traced.guards().iter().all(|guard| match &guard.condition {
-                Condition::Sizes(constraint) => constraint.holds(sizes) != Some(false),
-                Condition::Values(..) => true,
-            })
-        };
+        let generator = self.generator.clone();
+        let allowed = |sizes: &Bindings| permits(traced.graph(), sizes) && generator.fits(sizes);
         if sizes {
             let mut unvaried: Vec<Arc<str>> = Vec::new();
             for symbol in self.generator.other_sizes(&allowed, same)? {

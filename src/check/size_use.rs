@@ -316,6 +316,35 @@ impl SizeUse {
         SizeUse { rule, whole, rest, declared: Vec::new() }
     }
 
+    /// Whether so many elements can be valid together: those that are said leave a part of the whole to the others.
+    pub(super) fn holds(&self, count: usize, sizes: Sizes) -> bool {
+        let said = self.declared.iter().filter(|(index, _)| *index < count);
+        let said: Vec<Option<i64>> = said.map(|(_, dim)| sizes.of(dim).ok()).collect();
+        let is_whole = said.len() == count;
+        let (Some(whole), Some(rest), Some(said)) =
+            (sizes.of(&self.whole).ok(), sizes.of(&self.rest).ok(), said.into_iter().collect::<Option<Vec<i64>>>())
+        else {
+            return true;
+        };
+        match self.rule {
+            SizeRule::Each(_) => true,
+            SizeRule::Product { .. } => {
+                let part = said.iter().fold(rest, |part, &n| part.saturating_mul(n));
+                part == whole || !is_whole && part > 0 && whole % part == 0
+            }
+            SizeRule::Sum => {
+                let part = said.iter().fold(rest, |part, &n| part.saturating_add(n));
+                part == whole || !is_whole && part < whole
+            }
+        }
+    }
+
+    /// The symbols that its elements depend on.
+    pub(super) fn symbols(&self) -> impl Iterator<Item = Arc<str>> {
+        let dims = self.declared.iter().map(|(_, dim)| dim).chain([&self.whole, &self.rest]);
+        dims.flat_map(|dim| dim.expr().symbols()).collect::<Vec<_>>().into_iter()
+    }
+
     /// Sizes that are valid together. `step` counts the calls.
     pub(super) fn values(&self, random: &mut Random, step: usize, count: usize, sizes: Sizes) -> Vec<i64> {
         let known = |dim: &Dim| sizes.of(dim).ok().or(dim.example()).filter(|n| *n >= 0);

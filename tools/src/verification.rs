@@ -3,7 +3,7 @@
 use crate::console::{Console, printable};
 use crate::inputs::Prepared;
 use ontrace::array::Tolerance;
-use ontrace::check::{Checker, FilledInput, Limit, OutputReport, Report, Verdict, check_example_indices, fill_inputs};
+use ontrace::check::{Checker, FilledInput, Limit, OutputReport, Report, Verdict, check_example_indices, fill_inputs, fitting_example};
 use ontrace::onnx::Model;
 use ontrace::read::{Format, LoadedModel};
 use ontrace::runtime::Session;
@@ -27,7 +27,12 @@ pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Resu
         record(model, example)
     };
     let mut error = match record(example.clone().shapes_only()) {
-        Ok(traced) => return Ok((traced, example.clone())),
+        Ok(traced) => {
+            // Sizes that were only assumed may contradict each other.
+            let fitting = if prepared.given.is_empty() { fitting_example(example, traced.graph())? } else { None };
+            let again = fitting.and_then(|fitting| Some((record(fitting.clone().shapes_only()).ok()?, fitting)));
+            return Ok(again.unwrap_or_else(|| (traced, example.clone())));
+        }
         Err(error) => error,
     };
     // A size that depends on data may have to be known, too.
