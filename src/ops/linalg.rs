@@ -1,7 +1,7 @@
 //! Linear algebra: decompositions of small matrices, and what follows from them.
 //!
 //! A decomposition takes as many steps as there are columns, each of some fifteen nodes, so only matrices of a fixed size up to 64 by 64 are
-//! decomposed. Eigenvalues and singular values have no finite form and are not here. The matrices are the last two axes of a tensor.
+//! decomposed. Eigenvalues have no finite form and are not here. The matrices are the last two axes of a tensor.
 
 use crate::array::DType;
 use crate::dim::Dim;
@@ -10,16 +10,6 @@ use crate::tensor::{Tensor, size};
 
 /// The largest matrix whose elimination is written out.
 const LARGEST: i64 = 64;
-
-/// A norm of matrices that needs no singular values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum MatrixNorm {
-    /// The root of the sum of squares.
-    Frobenius,
-    /// 1 and −1: the largest and the smallest sum of absolute values of a column; ∞ and −∞: of a row.
-    Order(f64),
-}
 
 impl Tensor {
     /// The determinant of square matrices (the last two axes), by elimination with partial pivoting.
@@ -282,28 +272,6 @@ impl Tensor {
     #[track_caller]
     pub fn matrix_exp(&self) -> Result<Tensor> {
         exponential(self)
-    }
-
-    /// A norm of the matrices on two axes, which become 1 where `keep` is true and go where it is false.
-    /// [torch.linalg.matrix_norm](https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_norm.html).
-    ///
-    /// # Errors
-    ///
-    /// Where there are not two axes, and for the nuclear norm and the orders 2 and −2, which need singular values.
-    #[track_caller]
-    pub fn matrix_norm(&self, order: MatrixNorm, axes: &[i64], keep: bool) -> Result<Tensor> {
-        matrix_norm(self, order, axes, keep)
-    }
-
-    /// The condition number ‖A‖ · ‖A⁻¹‖ in a norm of matrices.
-    /// [torch.linalg.cond](https://docs.pytorch.org/docs/stable/generated/torch.linalg.cond.html).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`inverse`](Tensor::inverse) and [`matrix_norm`](Tensor::matrix_norm).
-    #[track_caller]
-    pub fn cond(&self, order: MatrixNorm) -> Result<Tensor> {
-        self.matrix_norm(order, &[-2, -1], false)?.mul(self.inverse()?.matrix_norm(order, &[-2, -1], false)?)
     }
 
     /// The inverse of a tensor as a map from its last axes to its first `split` ones.
@@ -702,23 +670,6 @@ fn exponential(x: &Tensor) -> Result<Tensor> {
         y = norm.gt(limit)?.where_(&y.matmul(&y)?, &y)?;
     }
     norm.le(2f64.powi(HALVINGS))?.where_(&y, &number(f64::NAN)?)
-}
-
-/// The norms of matrices that need no singular values.
-fn matrix_norm(x: &Tensor, order: MatrixNorm, axes: &[i64], keep: bool) -> Result<Tensor> {
-    let &[rows, columns] = axes else { return Err(Error::argument("a matrix norm needs two axes")) };
-    let (rows, columns) = (x.shape().axis(rows)? as i64, x.shape().axis(columns)? as i64);
-    let sums = |along: i64, across: i64, largest: bool| -> Result<Tensor> {
-        let sums = x.abs()?.sum(along, true)?;
-        let y = if largest { sums.amax(across, true)? } else { sums.amin(across, true)? };
-        if keep { Ok(y) } else { y.squeeze_axes(&[rows, columns]) }
-    };
-    match order {
-        MatrixNorm::Frobenius => x.norm(2.0, [rows, columns], keep),
-        MatrixNorm::Order(p) if p.abs() == 1.0 => sums(rows, columns, p > 0.0),
-        MatrixNorm::Order(p) if p.is_infinite() => sums(columns, rows, p > 0.0),
-        _ => Err(Error::unsupported("this matrix norm needs singular values, which ONNX cannot express")),
-    }
 }
 
 /// The powers of values from 0 on, in a last axis: as many as there are values where no count is given.

@@ -162,9 +162,7 @@ fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
     let dropped = |number: f64| kept.as_ref().map_or(Ok(rows.clone()), |kept| rows.masked_fill(&kept.logical_not()?.unsqueeze(1)?, number));
     let sum = || Tensor::zeros(&shape, table.dtype())?.index_put(&[Some(&bag)], &dropped(0.0)?, Reduction::Add);
     match mode {
-        0 => {
-            Ok(vec![sum()?, if is_listed { bag } else { none(&[0.into()])? }, of_sum.clone(), of_sum])
-        }
+        0 => Ok(vec![sum()?, if is_listed { bag } else { none(&[0.into()])? }, of_sum.clone(), of_sum]),
         1 => {
             let sizes = sizes()?;
             let mean = sum()?.div(sizes.clamp(Some(Scalar::Int(1)), None)?.unsqueeze(1)?.cast(table.dtype())?)?;

@@ -132,6 +132,22 @@ pub(super) const ROWS: &[Row] = &[
         let axes = a.opt_ints("dim")?.unwrap_or_else(|| vec![0, 1]);
         typed(a)?.matrix_norm(named_norm(a.opt_str("ord")?)?, &axes, a.flag("keepdim")?)
     }),
+    one("linalg_svdvals(Tensor A, *, str? driver=None) -> Tensor", |a| a.tensor("A")?.svdvals()),
+    one("nuclear_norm(Tensor self, bool keepdim=False) -> Tensor", |a| {
+        a.tensor("self")?.matrix_norm(MatrixNorm::Nuclear, &[-2, -1], a.flag("keepdim")?)
+    }),
+    one("nuclear_norm(Tensor self, int[2] dim, bool keepdim=False) -> Tensor", |a| {
+        a.tensor("self")?.matrix_norm(MatrixNorm::Nuclear, &a.ints("dim")?, a.flag("keepdim")?)
+    }),
+    one("linalg_matrix_rank(Tensor self, float tol, bool hermitian=False) -> Tensor", |a| rank_above(a, "self")),
+    one("linalg_matrix_rank(Tensor input, Tensor tol, bool hermitian=False) -> Tensor", |a| rank_above(a, "input")),
+    one("linalg_matrix_rank(Tensor input, *, Tensor? atol=None, Tensor? rtol=None, bool hermitian=False) -> Tensor", |a| rank(a, "input")),
+    one("linalg_matrix_rank(Tensor self, *, float? atol=None, float? rtol=None, bool hermitian=False) -> Tensor", |a| rank(a, "self")),
+    one("linalg_pinv(Tensor self, float rcond, bool hermitian=False) -> Tensor", pseudoinverse_above),
+    one("linalg_pinv(Tensor self, Tensor rcond, bool hermitian=False) -> Tensor", pseudoinverse_above),
+    one("linalg_pinv(Tensor self, *, Tensor? atol=None, Tensor? rtol=None, bool hermitian=False) -> Tensor", pseudoinverse),
+    one("linalg_pinv(Tensor self, *, float? atol=None, float? rtol=None, bool hermitian=False) -> Tensor", pseudoinverse),
+    one("pinverse(Tensor self, float rcond=1e-15) -> Tensor", |a| a.tensor("self")?.pinv(None, Some(&a.tensor("rcond")?))),
     one("linalg_cond(Tensor self, Scalar? p=None) -> Tensor", |a| {
         a.tensor("self")?.cond(MatrixNorm::Order(a.opt_float("p")?.unwrap_or(2.0)))
     }),
@@ -182,8 +198,39 @@ fn stored(a: &Args) -> Result<Tensor> {
 fn named_norm(name: Option<&str>) -> Result<MatrixNorm> {
     match name {
         None | Some("fro") => Ok(MatrixNorm::Frobenius),
-        _ => Err(Error::unsupported("this matrix norm needs singular values, which ONNX cannot express")),
+        Some("nuc") => Ok(MatrixNorm::Nuclear),
+        Some(other) => Err(Error::argument(format!("there is no matrix norm `{other}`"))),
     }
+}
+
+/// The matrix of a call, of which the lower triangle counts where it is said to be symmetric.
+fn perhaps_symmetric(a: &Args, name: &str) -> Result<Tensor> {
+    let x = a.tensor(name)?;
+    if !a.flag("hermitian")? {
+        return Ok(x);
+    }
+    let lower = x.tril(0)?;
+    lower.add(x.tril(-1)?.transpose(-2, -1)?)
+}
+
+/// The rank of matrices by the bounds `atol` and `rtol`.
+fn rank(a: &Args, matrix: &str) -> Result<Tensor> {
+    perhaps_symmetric(a, matrix)?.matrix_rank(a.opt_tensor("atol")?.as_ref(), a.opt_tensor("rtol")?.as_ref())
+}
+
+/// The rank of matrices by a bound on their singular values alone.
+fn rank_above(a: &Args, matrix: &str) -> Result<Tensor> {
+    let x = perhaps_symmetric(a, matrix)?;
+    x.matrix_rank(Some(&a.tensor("tol")?), Some(&Tensor::zeros((), x.dtype())?))
+}
+
+fn pseudoinverse(a: &Args) -> Result<Tensor> {
+    perhaps_symmetric(a, "self")?.pinv(a.opt_tensor("atol")?.as_ref(), a.opt_tensor("rtol")?.as_ref())
+}
+
+/// The pseudoinverse by a share of the largest singular value.
+fn pseudoinverse_above(a: &Args) -> Result<Tensor> {
+    perhaps_symmetric(a, "self")?.pinv(None, Some(&a.tensor("rcond")?))
 }
 
 fn typed(a: &Args) -> Result<Tensor> {
