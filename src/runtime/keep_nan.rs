@@ -11,7 +11,7 @@ use crate::array::DType;
 use crate::error::Result;
 use crate::kernels::binary::{Binary, binary};
 use crate::kernels::fused_activation::FusedActivation;
-use crate::kernels::nan::{Float, Share, Step, any_not_finite, chain, pooled, restore, unite};
+use crate::kernels::nan::{ChainStep, Float, Share, any_not_finite, chain, pooled, restore, unite};
 use tract_onnx::tract_core::ops::binary::{OptBinByScalar, OptBinChain, OptBinUnicast, TypedBinOp};
 use tract_onnx::tract_core::ops::cnn::{MaxPool, OptMaxPool};
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
@@ -77,7 +77,7 @@ fn loses_nan(op: &dyn TypedOp) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 enum ExtremesKind {
     /// In steps, each with one more operand on what there is so far.
-    Chain(TVec<(Step, Share)>),
+    Chain(TVec<(ChainStep, Share)>),
     /// Of two operands that broadcast in any way.
     Broadcast(Binary),
 }
@@ -85,18 +85,18 @@ enum ExtremesKind {
 /// How a node takes a maximum or minimum; `None` where it takes none.
 fn extremes(op: &dyn TypedOp) -> Option<ExtremesKind> {
     let step = |op: &BinOp| match op {
-        BinOp::Max => Step::Max,
-        BinOp::Min => Step::Min,
-        BinOp::Add => Step::Add,
-        BinOp::Mul => Step::Mul,
-        BinOp::Sub => Step::Sub,
-        BinOp::SubF => Step::SubFrom,
+        BinOp::Max => ChainStep::Max,
+        BinOp::Min => ChainStep::Min,
+        BinOp::Add => ChainStep::Add,
+        BinOp::Mul => ChainStep::Mul,
+        BinOp::Sub => ChainStep::Sub,
+        BinOp::SubF => ChainStep::SubFrom,
     };
     let share = |share: &BShare| match share {
         BShare::PerBlock => Share::Blocks,
         BShare::Lockstep => Share::Cycle,
     };
-    let steps: TVec<(Step, Share)> = if let Some(op) = op.downcast_ref::<OptBinByScalar>() {
+    let steps: TVec<(ChainStep, Share)> = if let Some(op) = op.downcast_ref::<OptBinByScalar>() {
         tvec![(step(&op.linalg_op), Share::Blocks)]
     } else if let Some(op) = op.downcast_ref::<OptBinUnicast>() {
         tvec![(step(&op.binop.as_linalg_binop()?), Share::Cycle)]
@@ -110,7 +110,7 @@ fn extremes(op: &dyn TypedOp) -> Option<ExtremesKind> {
             _ => None,
         };
     };
-    let is_extreme = steps.iter().any(|(step, _)| matches!(step, Step::Max | Step::Min));
+    let is_extreme = steps.iter().any(|(step, _)| matches!(step, ChainStep::Max | ChainStep::Min));
     is_extreme.then_some(ExtremesKind::Chain(steps))
 }
 
@@ -168,7 +168,7 @@ impl TypedOp for Extremes {
 }
 
 /// The steps on a tensor in place.
-fn run<T: Float + Datum>(steps: &[(Step, Share)], x: &mut Tensor, operands: &[TValue]) -> TractResult<()> {
+fn run<T: Float + Datum>(steps: &[(ChainStep, Share)], x: &mut Tensor, operands: &[TValue]) -> TractResult<()> {
     let operands = operands.iter().map(|operand| operand.try_as_plain_ram()?.as_slice::<T>()).collect::<TractResult<TVec<_>>>()?;
     chain(steps, x.try_as_plain_ram_mut()?.as_slice_mut::<T>()?, &operands).map_err(from_ours)
 }

@@ -45,7 +45,7 @@ fn is_nan<T: Float>(x: T) -> bool {
 
 /// What a step does to an element x and an operand y.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ChainStep {
     /// The larger; NaN if either is.
     Max,
     /// The smaller; NaN if either is.
@@ -73,7 +73,7 @@ pub enum Share {
 ///
 /// # Errors
 /// [`Internal`](crate::ErrorCode::Internal) for an operand without elements, or with more than it is combined with.
-pub fn chain<T: Float>(steps: &[(Step, Share)], values: &mut [T], operands: &[&[T]]) -> Result<()> {
+pub fn chain<T: Float>(steps: &[(ChainStep, Share)], values: &mut [T], operands: &[&[T]]) -> Result<()> {
     let whole = values.len();
     // How many elements meet one value, or how many values meet one element each.
     let periods = steps.iter().zip(operands).map(|((_, share), operand)| match share {
@@ -110,29 +110,29 @@ pub fn chain<T: Float>(steps: &[(Step, Share)], values: &mut [T], operands: &[&[
 }
 
 #[inline(always)]
-fn by_value<T: Float>(step: Step, xs: &mut [T], y: T) {
+fn by_value<T: Float>(step: ChainStep, xs: &mut [T], y: T) {
     match step {
         // A comparison with NaN is false, so that x stays; of y it is known here.
-        Step::Max if !is_nan(y) => xs.iter_mut().for_each(|x| *x = if y > *x { y } else { *x }),
-        Step::Min if !is_nan(y) => xs.iter_mut().for_each(|x| *x = if y < *x { y } else { *x }),
-        Step::Max | Step::Min => xs.fill(T::NAN),
-        Step::Add => xs.iter_mut().for_each(|x| *x = *x + y),
-        Step::Mul => xs.iter_mut().for_each(|x| *x = *x * y),
-        Step::Sub => xs.iter_mut().for_each(|x| *x = *x - y),
-        Step::SubFrom => xs.iter_mut().for_each(|x| *x = y - *x),
+        ChainStep::Max if !is_nan(y) => xs.iter_mut().for_each(|x| *x = if y > *x { y } else { *x }),
+        ChainStep::Min if !is_nan(y) => xs.iter_mut().for_each(|x| *x = if y < *x { y } else { *x }),
+        ChainStep::Max | ChainStep::Min => xs.fill(T::NAN),
+        ChainStep::Add => xs.iter_mut().for_each(|x| *x = *x + y),
+        ChainStep::Mul => xs.iter_mut().for_each(|x| *x = *x * y),
+        ChainStep::Sub => xs.iter_mut().for_each(|x| *x = *x - y),
+        ChainStep::SubFrom => xs.iter_mut().for_each(|x| *x = y - *x),
     }
 }
 
 #[inline(always)]
-fn by_values<T: Float>(step: Step, xs: &mut [T], ys: &[T]) {
+fn by_values<T: Float>(step: ChainStep, xs: &mut [T], ys: &[T]) {
     let each = xs.iter_mut().zip(ys);
     match step {
-        Step::Max => each.for_each(|(x, &y)| *x = if y > *x || is_nan(y) { y } else { *x }),
-        Step::Min => each.for_each(|(x, &y)| *x = if y < *x || is_nan(y) { y } else { *x }),
-        Step::Add => each.for_each(|(x, &y)| *x = *x + y),
-        Step::Mul => each.for_each(|(x, &y)| *x = *x * y),
-        Step::Sub => each.for_each(|(x, &y)| *x = *x - y),
-        Step::SubFrom => each.for_each(|(x, &y)| *x = y - *x),
+        ChainStep::Max => each.for_each(|(x, &y)| *x = if y > *x || is_nan(y) { y } else { *x }),
+        ChainStep::Min => each.for_each(|(x, &y)| *x = if y < *x || is_nan(y) { y } else { *x }),
+        ChainStep::Add => each.for_each(|(x, &y)| *x = *x + y),
+        ChainStep::Mul => each.for_each(|(x, &y)| *x = *x * y),
+        ChainStep::Sub => each.for_each(|(x, &y)| *x = *x - y),
+        ChainStep::SubFrom => each.for_each(|(x, &y)| *x = y - *x),
     }
 }
 
@@ -188,14 +188,14 @@ mod tests {
     #[test]
     fn steps_keep_nan_and_meet_their_values() {
         let mut x = [1.0f32, f32::NAN, -3.0, 4.0];
-        chain(&[(Step::Max, Share::Blocks), (Step::Add, Share::Cycle)], &mut x, &[&[0.0, 2.0], &[10.0, 20.0]]).unwrap();
+        chain(&[(ChainStep::Max, Share::Blocks), (ChainStep::Add, Share::Cycle)], &mut x, &[&[0.0, 2.0], &[10.0, 20.0]]).unwrap();
         assert_eq!((x[0], x[2], x[3]), (11.0, 12.0, 24.0));
         assert!(x[1].is_nan());
-        chain(&[(Step::Min, Share::Cycle)], &mut x, &[&[5.0, 6.0, f32::NAN, 7.0]]).unwrap();
+        chain(&[(ChainStep::Min, Share::Cycle)], &mut x, &[&[5.0, 6.0, f32::NAN, 7.0]]).unwrap();
         assert_eq!((x[0], x[3]), (5.0, 7.0));
         assert!(x[1].is_nan() && x[2].is_nan());
-        assert!(chain(&[(Step::Sub, Share::Cycle)], &mut x, &[&[]]).is_err());
-        assert!(chain(&[(Step::SubFrom, Share::Blocks)], &mut x, &[&[0.0; 5]]).is_err());
+        assert!(chain(&[(ChainStep::Sub, Share::Cycle)], &mut x, &[&[]]).is_err());
+        assert!(chain(&[(ChainStep::SubFrom, Share::Blocks)], &mut x, &[&[0.0; 5]]).is_err());
     }
 
     #[test]
