@@ -26,6 +26,9 @@ use std::time::Instant;
 pub struct Convert {
     /// The model: .pt (TorchScript), .pt2 (torch.export) or .onnx
     model: PathBuf,
+    /// The model of which this one is a part.
+    #[arg(skip)]
+    whole: Option<PathBuf>,
     /// The ONNX file to write, - for standard output; default: the model's path with the extension .onnx
     #[arg(short, long)]
     output: Option<PathBuf>,
@@ -115,9 +118,14 @@ impl Convert {
         Convert { model: model.to_path_buf(), output: Some(output.to_path_buf()), no_check: true, keep: false, repro: None, ..self.clone() }
     }
 
-    /// The same command for another model, whose inputs are those of the file.
-    pub fn of(&self, model: &Path) -> Convert {
-        Convert { model: model.to_path_buf(), inputs: Inputs::default(), ..self.clone() }
+    /// The same command for a part of the model, in a file of its own, whose inputs are those of the file. It is called as the model is.
+    pub fn of_part(&self, part: &Path) -> Convert {
+        Convert { model: part.to_path_buf(), whole: Some(self.model.clone()), inputs: Inputs::default(), ..self.clone() }
+    }
+
+    /// The path by which the model is known to the user.
+    fn shown(&self) -> &Path {
+        self.whole.as_deref().unwrap_or(&self.model)
     }
 
     /// Its inputs.
@@ -162,18 +170,18 @@ impl Convert {
         }
         let started = Instant::now();
         let model = read::open(&self.model)?;
-        console.progress("read", &format!("{}   {}, {}", self.model.display(), model.format.name(), bytes(model.size as u64)), started);
+        console.progress("read", &format!("{}   {}, {}", self.shown().display(), model.format.name(), bytes(model.size as u64)), started);
         if output != Path::new(array_files::STDOUT) {
             // A folder that is missing or may not be written is known before the work is done.
             drop(AtomicFile::beside(&output)?);
         }
         let started = Instant::now();
-        let prepared = self.inputs.apply(self.limit.apply(model)).at(self.model.display())?;
+        let prepared = self.inputs.apply(self.limit.apply(model)).at(self.shown().display())?;
         prepared.notes.iter().for_each(|note| console.note(note));
-        let (traced, example) = traced(&prepared, console).at(self.model.display())?;
+        let (traced, example) = traced(&prepared, console).at(self.shown().display())?;
         let memory = memory_limit(&traced, prepared.model.size, &prepared.given);
         if !self.no_check {
-            check_verification_memory(&traced, prepared.model.size, &prepared.given).at(self.model.display())?;
+            check_verification_memory(&traced, prepared.model.size, &prepared.given).at(self.shown().display())?;
             ontrace::isolation::limit_memory(memory);
         }
         self.admit_specialized(&prepared, &traced)?;
@@ -352,7 +360,7 @@ impl Convert {
         ));
         let mut value = json!({
             "schema": schema.unwrap_or("ontrace.convert/1"),
-            "input": self.model.display().to_string(),
+            "input": self.shown().display().to_string(),
             "output": output.display().to_string(),
             "bytes": saved.bytes,
             "blake3": saved.blake3,

@@ -33,10 +33,10 @@ pub struct Edit {
     /// Name the size of an axis of an input, or fix it; repeated for several. Inputs have the names that the model gives them
     #[arg(long, value_name = "INPUT:AXIS=NAME|SIZE", allow_hyphen_values = true)]
     dim: Vec<String>,
-    /// Extract the part that begins at this value, which becomes an input; repeated for several
+    /// Extract the part that begins at this value, which becomes an input, or with the module of this name; repeated for several
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     from: Vec<String>,
-    /// Extract the part that ends at this value, which becomes an output; repeated for several
+    /// Extract the part that ends at this value, which becomes an output, or with the module of this name; repeated for several
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     to: Vec<String>,
     /// Compute in f16 where values fit; nodes whose values do not stay in f32. Inputs and outputs stay f32
@@ -80,7 +80,7 @@ impl Edit {
         let is_part = !self.from.is_empty() || !self.to.is_empty();
         if is_part {
             let part = self.extracted(&convert, folder.path(), console)?;
-            convert = convert.of(&part);
+            convert = convert.of_part(&part);
             for spec in &self.dim {
                 convert.inputs_mut().add_dim(spec)?;
             }
@@ -94,9 +94,7 @@ impl Edit {
         let precision = self.f16.then_some(DType::F16);
         let output = self.convert.output_or(self.convert.model())?;
         let step = Step { schema: "ontrace.edit/1", output: Some(output), opset, precision, apply: Some(&apply) };
-        let mut conversion = convert.conversion(Some(&step), console)?;
-        conversion.value["input"] = json!(self.convert.model().display().to_string());
-        conversion.show(console)
+        convert.conversion(Some(&step), console)?.show(console)
     }
 
     fn changes_something(&self) -> bool {

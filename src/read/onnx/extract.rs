@@ -4,33 +4,24 @@ use crate::dim::is_symbol;
 use crate::error::{Error, Result};
 use crate::onnx::proto::tensor_shape_proto::dimension::Value;
 use crate::onnx::proto::{GraphProto, NodeProto, TypeProto, ValueInfoProto, type_proto};
-use crate::onnx::{Model, outer_names};
+use crate::onnx::{Model, ModulePath, outer_names};
 use crate::trace::Traced;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The nodes of a model between `from`, which become its inputs, and `to`, which become its outputs. Where `from` is empty, the inputs of the model
 /// that are needed stay its inputs; where `to` is empty, its outputs stay.
 ///
-/// Types that the file does not state are found by a trace.
+/// A name is that of a value of the main graph, or of a module that has one input or output: `layer4` of `from` is what goes into it, of `to` what comes out
+/// of it. Types that the file does not state are found by a trace.
 ///
 /// # Errors
-/// [`Argument`](crate::ErrorCode::Argument) for a name that is no value of the main graph, and where the outputs depend on inputs that `from` does not
+/// [`Argument`](crate::ErrorCode::Argument) for a name that is neither, and where the outputs depend on inputs that `from` does not
 /// name; the errors of the trace.
 pub fn extract(model: &Model, from: &[String], to: &[String]) -> Result<Model> {
     let graph = model.proto.graph.clone().unwrap_or_default();
-    let known = values(model, &graph);
-    for name in from.iter().chain(to) {
-        if !known.contains(name.as_str()) {
-            let near = known.iter().filter(|known| known.contains(name.as_str()) || name.contains(**known)).take(8);
-            let near: Vec<&str> = near.copied().collect();
-            let help = if near.is_empty() {
-                "a value is an input or an output of a node, by the name in the file".to_string()
-            } else {
-                format!("names like it: {}", near.join(", "))
-            };
-            return Err(Error::argument(format!("there is no value `{name}` in the graph")).help(help));
-        }
-    }
+    let bounds = PartBounds { known: values(model, &graph), model, graph: &graph };
+    let from = &from.iter().map(|name| bounds.value(name, PartBounds::first)).collect::<Result<Vec<_>>>()?;
+    let to = &to.iter().map(|name| bounds.value(name, PartBounds::last)).collect::<Result<Vec<_>>>()?;
     let initializers: BTreeSet<&str> = model.initializers.iter().map(|(name, _)| name.as_str()).collect();
     let inputs: Vec<String> =
         graph.input.iter().map(|info| info.name.clone()).filter(|name| !initializers.contains(name.as_str())).collect();
@@ -63,6 +54,81 @@ pub fn extract(model: &Model, from: &[String], to: &[String]) -> Result<Model> {
     part.proto.graph = Some(new);
     complete_outputs(&mut part)?;
     Ok(part)
+}
+
+/// Where a part may begin and end.
+struct PartBounds<'a> {
+    /// The values of the main graph.
+    known: BTreeSet<&'a str>,
+    model: &'a Model,
+    graph: &'a GraphProto,
+}
+
+impl<'a> PartBounds<'a> {
+    /// The value of this name, or the one end of the module of this name.
+    fn value(&self, name: &str, ends: fn(&PartBounds<'a>, &[bool]) -> Vec<&'a str>) -> Result<String> {
+        if self.known.contains(name) {
+            return Ok(name.to_string());
+        }
+        let members: Vec<bool> = self.graph.node.iter().map(|node| ModulePath::of(node).is_within(name)).collect();
+        if !members.contains(&true) {
+            return Err(Error::argument(format!("there is no value or module `{name}` in the graph")).help(self.near(name)));
+        }
+        match ends(self, &members)[..] {
+            [end] => Ok(end.to_string()),
+            ref ends => {
+                let listed = if ends.is_empty() { "none".to_string() } else { ends[..ends.len().min(8)].join(", ") };
+                let error = Error::argument(format!("there is no value `{name}`, and the module has not one value there: {}", ends.len()));
+                Err(error.help(format!("name the value: {listed}")))
+            }
+        }
+    }
+
+    /// What goes into the nodes of a module: values that nodes outside compute, and inputs of the graph.
+    fn first(&self, members: &[bool]) -> Vec<&'a str> {
+        let inside: BTreeSet<&str> = self.nodes(members, true).flat_map(|node| &node.output).map(String::as_str).collect();
+        let is_constant = |node: &NodeProto| node.op_type == "Constant";
+        let outside = self.nodes(members, false).filter(|node| !is_constant(node)).flat_map(|node| &node.output);
+        let mut computed: BTreeSet<&str> = outside.chain(self.graph.input.iter().map(|info| &info.name)).map(String::as_str).collect();
+        for (name, _) in &self.model.initializers {
+            computed.remove(name.as_str());
+        }
+        let used = self.nodes(members, true).flat_map(uses);
+        distinct(used.filter(|name| !inside.contains(name) && computed.contains(name)))
+    }
+
+    /// What nodes outside a module, or the outputs of the graph, have from it.
+    fn last(&self, members: &[bool]) -> Vec<&'a str> {
+        let used = self.nodes(members, false).flat_map(uses).chain(self.graph.output.iter().map(|info| info.name.as_str()));
+        let used: BTreeSet<&str> = used.collect();
+        distinct(self.nodes(members, true).flat_map(|node| &node.output).map(String::as_str).filter(|name| used.contains(name)))
+    }
+
+    fn nodes(&self, members: &[bool], inside: bool) -> impl Iterator<Item = &'a NodeProto> {
+        self.graph.node.iter().zip(members.to_vec()).filter(move |(_, member)| *member == inside).map(|(node, _)| node)
+    }
+
+    /// Names like one that is not known: what nodes compute before what is stored.
+    fn near(&self, name: &str) -> String {
+        let (stored, computed): (Vec<&str>, Vec<&str>) = self
+            .known
+            .iter()
+            .filter(|known| known.contains(name) || name.contains(**known))
+            .partition(|known| self.model.initializers.iter().any(|initializer| initializer.0 == **known));
+        let near: Vec<&str> = computed.into_iter().chain(stored).take(8).collect();
+        match near.is_empty() {
+            true => {
+                "a value is an input or an output of a node, by the name in the file; a module is a part of the name of a node".to_string()
+            }
+            false => format!("names like it: {}", near.join(", ")),
+        }
+    }
+}
+
+/// Each name once, in the order of the first.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = BTreeSet::new();
+    names.filter(|name| seen.insert(*name)).collect()
 }
 
 /// The names of the values of the main graph.

@@ -4,7 +4,7 @@ use super::text::{shortened, visible};
 use super::values::{Constants, Types, attribute_value};
 use crate::console::{bytes, count};
 use ontrace::onnx::proto::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
-use ontrace::onnx::{LINE_KEY, Model, SCOPE_KEY, canonical_domain};
+use ontrace::onnx::{LINE_KEY, Model, ModulePath, canonical_domain};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Graphs inside nodes, and calls of functions, below each other.
@@ -423,21 +423,7 @@ fn below(outer: &[String], scope: &str) -> String {
     outer.last().map_or_else(|| scope.to_string(), |outer| format!("{outer}/{scope}"))
 }
 
-/// The scopes of a node, from the outermost: what ontrace wrote, what torch.onnx.export wrote, or the folders of its name.
+/// The scopes of a node, from the outermost.
 fn scopes(node: &NodeProto, outer: &[String]) -> Vec<String> {
-    let (path, separator) = match (metadata(node, SCOPE_KEY), metadata(node, "pkg.torch.onnx.name_scopes")) {
-        (Some(scope), _) => (scope.to_string(), '.'),
-        (None, Some(list)) => (torch_scope(list), '.'),
-        (None, None) => (node.name.rsplit_once('/').map_or("", |(folder, _)| folder).trim_start_matches('/').to_string(), '/'),
-    };
-    let mut scopes = outer.to_vec();
-    let ends = path.match_indices(separator).map(|(at, _)| at).chain((!path.is_empty()).then_some(path.len()));
-    scopes.extend(ends.filter(|&end| end > 0).take(64).map(|end| below(outer, &path[..end])));
-    scopes
-}
-
-/// The module of a node in the list that torch.onnx.export writes, `['', 'layer1', 'layer1.0', 'add']`, whose last entry is the node.
-fn torch_scope(list: &str) -> String {
-    let entries: Vec<&str> = list.trim_matches(['[', ']']).split(", ").map(|entry| entry.trim_matches('\'')).collect();
-    entries.iter().rev().nth(1).map_or_else(String::new, ToString::to_string)
+    outer.iter().cloned().chain(ModulePath::of(node).enclosing().map(|path| below(outer, path))).collect()
 }

@@ -129,8 +129,27 @@ fn a_part_between_values_is_a_model_of_its_own() {
     assert_eq!(part.node.iter().map(|node| node.op_type.as_str()).collect::<Vec<_>>(), ["MatMul", "Tanh"]);
     folder.run(&["edit", "m.onnx", "-o", "head.onnx", "--to", &exp, "--rename", &format!("{exp}=e")]).exits(0);
     assert_eq!(names(&folder.path("head.onnx")), (vec!["x".to_string()], vec!["e".to_string()]));
-    folder.run(&["edit", "m.onnx", "-o", "none.onnx", "--from", "nowhere"]).exits(2).says(&["no value `nowhere`"]);
+    folder.run(&["edit", "m.onnx", "-o", "none.onnx", "--from", "nowhere"]).exits(2).says(&["no value or module `nowhere`"]);
     folder.run(&["edit", &data("mlp.pt"), "-o", "mlp_part.onnx", "--to", "output"]);
+}
+
+#[test]
+fn a_part_ends_and_begins_where_a_module_does() {
+    let folder = Folder::new();
+    folder.run(&["convert", &data("resnet_tiny.pt"), "-o", "m.onnx", "--dynamic", "x:0=batch", "-q"]).exits(0);
+    folder.run(&["edit", "m.onnx", "-o", "backbone.onnx", "--to", "layer2"]).exits(0);
+    folder.run(&["edit", "m.onnx", "-o", "head.onnx", "--from", "fc"]).exits(0);
+    folder.run(&["edit", "m.onnx", "-o", "middle.onnx", "--from", "layer2", "--to", "layer2"]).exits(0);
+    let shapes = |name: &str| {
+        let found = inspected(&folder, name);
+        let shape =
+            |ends: &str| found[ends][0]["shape"].as_array().unwrap().iter().map(|n| n.as_str().unwrap().to_string()).collect::<Vec<_>>();
+        [shape("inputs").join(","), shape("outputs").join(",")]
+    };
+    assert_eq!(shapes("backbone.onnx"), ["batch,3,32,32", "batch,16,4,4"]);
+    assert_eq!(shapes("head.onnx"), ["batch,16", "batch,10"]);
+    assert_eq!(shapes("middle.onnx"), ["batch,8,8,8", "batch,16,4,4"]);
+    folder.run(&["edit", "m.onnx", "-o", "none.onnx", "--to", "layer"]).exits(2).says(&["no value or module `layer`", "layer1"]);
 }
 
 #[test]
