@@ -178,6 +178,13 @@ pub(crate) fn step_of_panic() -> Vec<String> {
     PANICKED.take().unwrap_or_default()
 }
 
+/// The locations of the step that is under way, innermost first, for a process that ends in it: none where nobody asked to have steps noted.
+#[cfg(feature = "tract")]
+pub(crate) fn current_step() -> Vec<String> {
+    // Held where a location could not be formatted.
+    STEP.get().and_then(|memory| memory.try_lock().ok()).map_or_else(Vec::new, |memory| noted(&memory))
+}
+
 /// Has steps noted in this memory, of at most 64 KiB, from now on.
 #[cfg(feature = "tract")]
 pub(crate) fn note_steps_in(memory: memmap2::MmapMut) {

@@ -20,11 +20,13 @@
 //! ```
 
 mod message;
+mod panic;
 mod process;
 mod system;
 mod worker;
 
-pub use process::{Limits, StepRecord, caught, child_of_this_process, end_with_parent, ended, is_child, limit_memory, note_steps};
+pub use panic::end_on_panic;
+pub use process::{Limits, StepRecord, child_of_this_process, end_with_parent, ended, is_child, limit_memory, note_steps};
 
 use crate::array::Array;
 use crate::error::{Error, Result, ResultExt};

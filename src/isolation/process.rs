@@ -1,5 +1,6 @@
 //! Child processes that are this program again: how they are started, know that they are children, are limited, and what their end means.
 
+use super::panic::internal;
 use super::system::{self, Resource};
 use crate::array::map_shared;
 use crate::error::{Error, Result};
@@ -180,23 +181,29 @@ pub fn limit_memory(bytes: u64) {
 ///
 /// # Errors
 /// Those of `run`, and [`Internal`](crate::ErrorCode::Internal) for a panic.
-pub fn caught<T, E: From<Error>>(run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    static PANIC: Mutex<String> = Mutex::new(String::new());
+pub(super) fn caught<T, E: From<Error>>(run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    static PANIC: Mutex<Option<Error>> = Mutex::new(None);
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(|info| {
-        *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = info.to_string().replace('\n', " ");
+        *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(internal(info));
     }));
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
     std::panic::set_hook(before);
     result.unwrap_or_else(|_| {
-        let panic = PANIC.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Err(Error::internal(panic).help("this is a bug of ontrace: please report it with the file (SECURITY.md)").into())
+        let panic = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Err(panic.unwrap_or_else(|| Error::internal("a panic")).into())
     })
 }
 
 /// The error of a child that did not end by itself, with the first line of what it said.
 pub fn ended(status: ExitStatus, said: &str) -> Error {
-    let said = said.lines().find(|line| !line.trim().is_empty()).map_or_else(String::new, |line| format!(": {}", line.trim()));
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said = match lines.next() {
+        // A panic has its text on the next line.
+        Some(location) if location.ends_with(':') => format!(": {location} {}", lines.next().unwrap_or_default()),
+        Some(line) => format!(": {line}"),
+        None => String::new(),
+    };
     #[cfg(unix)]
     {
         /// As the system's headers have them; BUS is 7 on Linux, and 10 elsewhere.
@@ -207,6 +214,8 @@ pub fn ended(status: ExitStatus, said: &str) -> Error {
         if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
             let what = |what: &str| format!("the process was ended by signal {signal}, {what}{said}");
             return match signal {
+                // Rust's words, in a program that does not unwind.
+                ABRT if said.contains(" panicked at ") => Error::runtime(what("it panicked")),
                 ABRT => Error::too_big(what("it needed more memory than the model may take, or more stack")),
                 BUS => Error::read(what("a file was truncated while it was read, or its disk failed")),
                 KILL => Error::runtime(what("by the system when memory ran out, or by a user")),
@@ -232,6 +241,9 @@ mod tests {
         let codes = [6, 7, 9, 11, 24].map(|signal| of(signal).code());
         assert_eq!(codes, [ErrorCode::TooBig, ErrorCode::Read, ErrorCode::Runtime, ErrorCode::Runtime, ErrorCode::TooBig]);
         assert!(of(6).message().ends_with("memory allocation of 7 bytes failed"), "{}", of(6));
+        let panicked = ended(ExitStatus::from_raw(6), "\nthread 'main' (7) panicked at src/lib.rs:1:1:\nan index\n");
+        assert_eq!(panicked.code(), ErrorCode::Runtime);
+        assert!(panicked.message().ends_with("src/lib.rs:1:1: an index"), "{panicked}");
     }
 
     #[test]

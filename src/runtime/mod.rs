@@ -32,6 +32,7 @@ mod unoptimized;
 
 pub use crate::kernels::threads::bound_threads;
 pub use call::NamedOutputs;
+pub(crate) use panic::TractPanic;
 pub use profile::NodeTime;
 
 use crate::array::Array;

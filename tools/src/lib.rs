@@ -139,7 +139,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Err(error) => return usage(&error, &arguments),
     };
     let console = Console { json: cli.json, quiet: cli.quiet, verbose: cli.verbose };
-    match ontrace::isolation::caught(|| cli.run(&console)) {
+    match cli.run(&console) {
         Ok(()) => u8::from(console::is_lost()),
         Err(failed) => {
             console.error(&failed);
@@ -167,6 +167,11 @@ pub fn launch(arguments: Vec<OsString>, child: &[OsString]) -> u8 {
     {
         return code;
     }
+    ontrace::isolation::end_on_panic(child, move |error| {
+        let failed = CommandError::from(error);
+        console.error(&failed);
+        failed.exit
+    });
     ontrace::runtime::bound_threads();
     main(arguments)
 }
