@@ -25,8 +25,6 @@ pub const EXAMPLES: &str = "Examples:
 /// The arguments of `ontrace edit`.
 #[derive(clap::Args)]
 pub struct Edit {
-    #[command(flatten)]
-    convert: Convert,
     /// Give an input or output another name; repeated for several
     #[arg(long, value_name = "OLD=NEW", allow_hyphen_values = true)]
     rename: Vec<String>,
@@ -51,6 +49,9 @@ pub struct Edit {
     /// Remove a text of the metadata; repeated for several
     #[arg(long, value_name = "KEY")]
     unset: Vec<String>,
+    // Behind its own options, of which the help tells first.
+    #[command(flatten)]
+    convert: Convert,
 }
 
 /// How many sets of random inputs, besides the example, say which values fit into f16.

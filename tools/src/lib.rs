@@ -45,6 +45,9 @@ use ontrace::Error;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// Where the options that all commands have stand in a help: behind those of the command, in front of `--help`.
+const COMMON: usize = 900;
+
 /// Convert TorchScript, torch.export and ONNX models to ONNX, and verify that the result computes what the source computes.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the answer is no (outputs differ), 4 unsupported operators, 5 refused for safety,
@@ -55,16 +58,16 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// One JSON object on stdout instead of text; errors are one object on stderr
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = COMMON)]
     json: bool,
     /// Only errors on stderr
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = COMMON)]
     quiet: bool,
     /// More on stderr: every note, where several are one line otherwise
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, display_order = COMMON, conflicts_with = "quiet")]
     verbose: bool,
     /// Run in this process, not in a child whose memory is limited: for debuggers and profilers
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = COMMON)]
     in_process: bool,
 }
 

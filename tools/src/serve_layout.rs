@@ -29,8 +29,6 @@ pub const EXAMPLES: &str = "Examples:
 #[derive(clap::Args)]
 #[command(mut_arg("output", |arg| arg.hide(true)))]
 pub struct ServeLayout {
-    #[command(flatten)]
-    convert: Convert,
     /// The model repository; made if it does not exist
     #[arg(long, value_name = "DIR")]
     repo: PathBuf,
@@ -50,6 +48,9 @@ pub struct ServeLayout {
     /// Also write NAME.inferenceservice.yaml for KServe, which loads the repository from this URI
     #[arg(long, value_name = "URI")]
     kserve: Option<String>,
+    // Behind its own options, of which the help tells first.
+    #[command(flatten)]
+    convert: Convert,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
