@@ -11,7 +11,7 @@ use crate::array::DType;
 use crate::error::Result;
 use crate::kernels::binary::{Binary, binary};
 use crate::kernels::fused_activation::FusedActivation;
-use crate::kernels::nan::{ChainStep, Float, Share, any_not_finite, chain, pooled, restore, unite};
+use crate::kernels::nan::{ChainStep, Float, Share};
 use tract_onnx::tract_core::ops::binary::{OptBinByScalar, OptBinChain, OptBinUnicast, TypedBinOp};
 use tract_onnx::tract_core::ops::cnn::{MaxPool, OptMaxPool};
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
@@ -170,7 +170,7 @@ impl TypedOp for Extremes {
 /// The steps on a tensor in place.
 fn run<T: Float + Datum>(steps: &[(ChainStep, Share)], x: &mut Tensor, operands: &[TValue]) -> TractResult<()> {
     let operands = operands.iter().map(|operand| operand.try_as_plain_ram()?.as_slice::<T>()).collect::<TractResult<TVec<_>>>()?;
-    chain(steps, x.try_as_plain_ram_mut()?.as_slice_mut::<T>()?, &operands).map_err(from_ours)
+    T::chain(steps, x.try_as_plain_ram_mut()?.as_slice_mut::<T>()?, &operands).map_err(from_ours)
 }
 
 /// A maximum or minimum of two operands that broadcast. Of halves it is that of singles.
@@ -208,7 +208,7 @@ impl KeepsNan {
     }
 
     fn eval_as<T: Float + Datum>(&self, ctx: &EvalContext, x: TValue) -> TractResult<TVec<TValue>> {
-        if !any_not_finite(x.try_as_plain_ram()?.as_slice::<T>()?) {
+        if !T::any_not_finite(x.try_as_plain_ram()?.as_slice::<T>()?) {
             return self.inner.eval(ctx, tvec![x]);
         }
         let of = |x: TValue| -> TractResult<Tensor> { Ok(args_1!(self.inner.eval(ctx, tvec![x])?).into_tensor()) };
@@ -216,15 +216,15 @@ impl KeepsNan {
         let y = match self.limits::<T>() {
             Some(limits) => {
                 let mut y = of(x.clone())?;
-                restore(given, y.try_as_plain_ram_mut()?.as_slice_mut()?, limits);
+                T::restore(given, y.try_as_plain_ram_mut()?.as_slice_mut()?, limits);
                 y
             }
             None => {
-                let [values, nan, above] = pooled(given);
+                let [values, nan, above] = T::pooled(given);
                 let pool = |values: Vec<T>| of(Tensor::from_shape(x.shape(), &values)?.into_tvalue());
                 let (mut y, nan, above) = (pool(values)?, pool(nan)?, pool(above)?);
                 let (nan, above) = (nan.try_as_plain_ram()?, above.try_as_plain_ram()?);
-                unite(y.try_as_plain_ram_mut()?.as_slice_mut::<T>()?, nan.as_slice()?, above.as_slice()?);
+                T::unite(y.try_as_plain_ram_mut()?.as_slice_mut::<T>()?, nan.as_slice()?, above.as_slice()?);
                 y
             }
         };

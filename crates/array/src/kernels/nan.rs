@@ -8,7 +8,7 @@ use std::ops::{Add, Mul, Sub};
 /// Elements that several steps go through while they are in the cache.
 const CHUNK: usize = 4096;
 
-/// A float of any width.
+/// A float of any width. What is done to slices of them is compiled here, for each width.
 pub trait Float: Copy + PartialOrd + Add<Output = Self> + Mul<Output = Self> + Sub<Output = Self> {
     /// Not a number.
     const NAN: Self;
@@ -20,6 +20,25 @@ pub trait Float: Copy + PartialOrd + Add<Output = Self> + Mul<Output = Self> + S
     const LOWEST: Self;
     /// ∞
     const HIGHEST: Self;
+
+    /// Steps on all elements in place, each with an operand of its own.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorCode::Internal) for an operand without elements, or with more than it is combined with.
+    fn chain(steps: &[(ChainStep, Share)], values: &mut [Self], operands: &[&[Self]]) -> Result<()>;
+
+    /// Whether a number is NaN or infinite.
+    fn any_not_finite(values: &[Self]) -> bool;
+
+    /// Makes a function of each element NaN where its operand is, and what it is at −∞ and at ∞ where that is given.
+    fn restore(x: &[Self], y: &mut [Self], limits: [Option<Self>; 2]);
+
+    /// The operands of three pools that together are one that keeps NaN, although each begins with the lowest finite number: numbers, ones where NaN is, ones
+    /// where a number is not −∞.
+    fn pooled(x: &[Self]) -> [Vec<Self>; 3];
+
+    /// The result of [three pools](Float::pooled), in place of the first.
+    fn unite(values: &mut [Self], nan: &[Self], above: &[Self]);
 }
 
 macro_rules! floats {
@@ -30,6 +49,26 @@ macro_rules! floats {
             const ONE: $T = $one;
             const LOWEST: $T = $T::NEG_INFINITY;
             const HIGHEST: $T = $T::INFINITY;
+
+            fn chain(steps: &[(ChainStep, Share)], values: &mut [$T], operands: &[&[$T]]) -> Result<()> {
+                chain(steps, values, operands)
+            }
+
+            fn any_not_finite(values: &[$T]) -> bool {
+                any_not_finite(values)
+            }
+
+            fn restore(x: &[$T], y: &mut [$T], limits: [Option<$T>; 2]) {
+                restore(x, y, limits)
+            }
+
+            fn pooled(x: &[$T]) -> [Vec<$T>; 3] {
+                pooled(x)
+            }
+
+            fn unite(values: &mut [$T], nan: &[$T], above: &[$T]) {
+                unite(values, nan, above)
+            }
         })*
     };
 }
@@ -69,11 +108,7 @@ pub enum Share {
     Cycle,
 }
 
-/// Steps on all elements in place, each with an operand of its own.
-///
-/// # Errors
-/// [`Internal`](crate::ErrorCode::Internal) for an operand without elements, or with more than it is combined with.
-pub fn chain<T: Float>(steps: &[(ChainStep, Share)], values: &mut [T], operands: &[&[T]]) -> Result<()> {
+fn chain<T: Float>(steps: &[(ChainStep, Share)], values: &mut [T], operands: &[&[T]]) -> Result<()> {
     let whole = values.len();
     // How many elements meet one value, or how many values meet one element each.
     let periods = steps.iter().zip(operands).map(|((_, share), operand)| match share {
@@ -136,8 +171,7 @@ fn by_values<T: Float>(step: ChainStep, xs: &mut [T], ys: &[T]) {
     }
 }
 
-/// Whether a number is NaN or infinite.
-pub fn any_not_finite<T: Float>(values: &[T]) -> bool {
+fn any_not_finite<T: Float>(values: &[T]) -> bool {
     // Without a branch for each element.
     let is_odd = |x: T| is_nan(x) | (x == T::LOWEST) | (x == T::HIGHEST);
     values.chunks(CHUNK).any(|block| {
@@ -148,8 +182,7 @@ pub fn any_not_finite<T: Float>(values: &[T]) -> bool {
     })
 }
 
-/// Makes a function of each element NaN where its operand is, and what it is at −∞ and at ∞ where that is given.
-pub fn restore<T: Float>(x: &[T], y: &mut [T], [low, high]: [Option<T>; 2]) {
+fn restore<T: Float>(x: &[T], y: &mut [T], [low, high]: [Option<T>; 2]) {
     for (y, &x) in y.iter_mut().zip(x) {
         if is_nan(x) {
             *y = x;
@@ -159,9 +192,7 @@ pub fn restore<T: Float>(x: &[T], y: &mut [T], [low, high]: [Option<T>; 2]) {
     }
 }
 
-/// The operands of three pools that together are one that keeps NaN, although each begins with the lowest finite number: numbers, ones where NaN is, ones
-/// where a number is not −∞.
-pub fn pooled<T: Float>(x: &[T]) -> [Vec<T>; 3] {
+fn pooled<T: Float>(x: &[T]) -> [Vec<T>; 3] {
     let of = |f: fn(T) -> T| x.iter().map(|&x| f(x)).collect();
     [
         of(|x| if is_nan(x) { T::LOWEST } else { x }),
@@ -170,8 +201,7 @@ pub fn pooled<T: Float>(x: &[T]) -> [Vec<T>; 3] {
     ]
 }
 
-/// The result of [three pools](pooled), in place of the first.
-pub fn unite<T: Float>(values: &mut [T], nan: &[T], above: &[T]) {
+fn unite<T: Float>(values: &mut [T], nan: &[T], above: &[T]) {
     for ((value, &nan), &above) in values.iter_mut().zip(nan).zip(above) {
         if nan > T::ZERO {
             *value = T::NAN;
