@@ -201,7 +201,10 @@ fn inferable(from: &Shape, to: &Shape) -> Option<Vec<i64>> {
             }
         });
     }
-    (left <= 1).then_some(ints)
+    // What is left of no elements is not known: of sizes that depend on data any may be 0.
+    let may_be_zero = |(dim, n): (&Dim, &i64)| *n == 0 && dim.expr().depends_on_data();
+    let is_known = left == 0 || left == 1 && !to.iter().zip(&ints).any(may_be_zero);
+    is_known.then_some(ints)
 }
 
 /// Axis i of the result is axis `axes[i]` of the input. ONNX: Transpose.

@@ -335,3 +335,19 @@ fn tracing_a_traced_graph_again_is_the_same_traced_graph() -> Result<()> {
     assert_eq!(again.state().keys().collect::<Vec<_>>(), traced.state().keys().collect::<Vec<_>>());
     Ok(())
 }
+
+#[test]
+fn rows_that_a_call_has_none_of_are_flattened_too() -> Result<()> {
+    let f =
+        module::from_fn(|(flags, table): (Tensor, Tensor)| table.index_select(0, &flags.nonzero()?.squeeze_axes(&[1])?)?.flatten(1, -1));
+    let (table, flags) = (ones(&[4, 3, 2]), Tensor::from(&[1.0f32, 0.0, 1.0, 0.0]));
+    let model = module::named(f, &["flags", "table"], &[]);
+    let traced = record(&model, Example::new().input("flags", &flags).input("table", &table).symbolic("table", 1, "k")?)?;
+    let session = traced.session()?;
+    for (flags, rows) in [(flags, 2), (zeros(&[4]), 0)] {
+        let inputs = [flags.to_array()?, table.to_array()?];
+        assert_eq!(session.run(&inputs)?[0].shape(), [rows, 6]);
+        assert_eq!(traced.graph().replay(&inputs)?[0].shape(), [rows, 6]);
+    }
+    Ok(())
+}
