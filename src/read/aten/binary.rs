@@ -290,9 +290,20 @@ fn power(x: Tensor, exponent: Tensor) -> Result<Tensor> {
     }
     match exponent.constant().filter(|array| array.rank() == 0).map(|array| array.item()) {
         Some(Ok(Scalar::Int(2))) if x.dtype() != DType::Bool => x.square(),
+        // Products wrap everywhere; ONNX Runtime computes powers of integers in doubles.
+        Some(Ok(Scalar::Int(n @ 3..=LARGEST_PRODUCT))) if x.dtype().is_int() => product(&x, n),
         Some(Ok(Scalar::Float(2.0))) if x.dtype().is_float() => x.square(),
         _ => x.pow(exponent),
     }
+}
+
+/// The largest exponent whose power of an integer is written as products.
+const LARGEST_PRODUCT: i64 = 64;
+
+/// A power by squaring.
+fn product(x: &Tensor, exponent: i64) -> Result<Tensor> {
+    let half = if exponent > 1 { product(x, exponent / 2)?.square()? } else { return Ok(x.clone()) };
+    if exponent % 2 == 0 { Ok(half) } else { half.mul(x) }
 }
 
 /// A power whose exponent is a number and no tensor. Where that is ±½, torch takes square roots, but not of f16: of −∞ they are NaN where the
