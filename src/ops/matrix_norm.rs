@@ -40,6 +40,7 @@ impl Tensor {
             Ok((values.amax(-1, false)?, values.amin(-1, false)?))
         };
         match order {
+            MatrixNorm::Order(p) if p.abs() == 2.0 && self.numel() == 0 => self.svdvals()?.sum(-1, false),
             MatrixNorm::Nuclear => {
                 let values = self.svdvals()?;
                 values.sum(-1, false)?.mul(values.reciprocal()?.sum(-1, false)?)
@@ -51,6 +52,11 @@ impl Tensor {
     }
 }
 
+/// The largest along an axis of what is not below 0; 0 of nothing.
+fn largest_of(x: &Tensor, axis: i64, keep: bool) -> Result<Tensor> {
+    if x.dim(axis)?.fixed() == Some(0) { x.sum(axis, keep) } else { x.amax(axis, keep) }
+}
+
 fn matrix_norm(x: &Tensor, order: MatrixNorm, axes: &[i64], keep: bool) -> Result<Tensor> {
     let &[rows, columns] = axes else { return Err(Error::argument("a matrix norm needs two axes")) };
     let (rows, columns) = (x.shape().axis(rows)? as i64, x.shape().axis(columns)? as i64);
@@ -59,7 +65,7 @@ fn matrix_norm(x: &Tensor, order: MatrixNorm, axes: &[i64], keep: bool) -> Resul
     }
     let sums = |along: i64, across: i64, largest: bool| -> Result<Tensor> {
         let sums = x.abs()?.sum(along, true)?;
-        let y = if largest { sums.amax(across, true)? } else { sums.amin(across, true)? };
+        let y = if largest { largest_of(&sums, across, true)? } else { sums.amin(across, true)? };
         if keep { Ok(y) } else { y.squeeze_axes(&[rows, columns]) }
     };
     let of_values = |f: &dyn Fn(&Tensor) -> Result<Tensor>| -> Result<Tensor> {
@@ -71,7 +77,7 @@ fn matrix_norm(x: &Tensor, order: MatrixNorm, axes: &[i64], keep: bool) -> Resul
     match order {
         MatrixNorm::Frobenius => x.norm(2.0, [rows, columns], keep),
         MatrixNorm::Nuclear => of_values(&|values| values.sum(-1, false)),
-        MatrixNorm::Order(2.0) => of_values(&|values| values.amax(-1, false)),
+        MatrixNorm::Order(2.0) => of_values(&|values| largest_of(values, -1, false)),
         MatrixNorm::Order(-2.0) => of_values(&|values| values.amin(-1, false)),
         MatrixNorm::Order(p) if p.abs() == 1.0 => sums(rows, columns, p > 0.0),
         MatrixNorm::Order(p) if p.is_infinite() => sums(columns, rows, p > 0.0),
