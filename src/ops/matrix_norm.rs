@@ -40,7 +40,7 @@ impl Tensor {
             Ok((values.amax(-1, false)?, values.amin(-1, false)?))
         };
         match order {
-            MatrixNorm::Order(p) if p.abs() == 2.0 && self.numel() == 0 => self.svdvals()?.sum(-1, false),
+            MatrixNorm::Order(_) if self.rank() > 1 && self.numel() == 0 => Tensor::zeros(&self.shape()[..self.rank() - 2], self.dtype()),
             MatrixNorm::Nuclear => {
                 let values = self.svdvals()?;
                 values.sum(-1, false)?.mul(values.reciprocal()?.sum(-1, false)?)

@@ -194,9 +194,9 @@ fn pseudoinverse(x: &Tensor, absolute: Option<&Tensor>, relative: Option<&Tensor
     if x.numel() == 0 {
         return x.transpose(-2, -1);
     }
-    let values = found.values()?;
-    let limit = least(x, &values.cast(x.dtype())?, absolute, relative)?;
-    let kept = values.gt(limit.cast(DType::F64)?)?;
+    // Compared as the dtype has them: no value is larger than all of the largest.
+    let values = found.values()?.cast(x.dtype().or_float())?;
+    let kept = values.gt(least(x, &values, absolute, relative)?)?;
     // A V = W and the columns of W are orthogonal: the inverse is V W⁻¹, where W⁻¹ has the rows of Wᵀ over their squares.
     let squares = found.squares()?.mul(found.scale.squeeze_axes(&[-1])?)?;
     let inverse = kept.where_(&squares.reciprocal()?, &Tensor::zeros((), DType::F64)?)?.unsqueeze(-1)?;

@@ -206,7 +206,7 @@ fn named_norm(name: Option<&str>) -> Result<MatrixNorm> {
 /// The matrix of a call, of which the lower triangle counts where it is said to be symmetric.
 fn perhaps_symmetric(a: &Args, name: &str) -> Result<Tensor> {
     let x = a.tensor(name)?;
-    if !a.flag("hermitian")? {
+    if !a.flag("hermitian")? || x.numel() == 0 {
         return Ok(x);
     }
     let lower = x.tril(0)?;
