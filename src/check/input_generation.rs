@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::graph::Graph;
 use crate::module::Example;
 use crate::tensor::Tensor;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// One call of both modules.
@@ -221,10 +221,15 @@ impl InputGenerator {
         specs
     }
 
-    /// Each symbol at other sizes, the others as in the example, as far as `allowed` says that they may be.
-    pub(super) fn other_sizes(&self, allowed: &dyn Fn(&Bindings) -> bool, zero: bool) -> Result<Vec<SymbolSizes>> {
+    /// The symbols of the example.
+    pub(super) fn symbols(&self) -> impl Iterator<Item = Arc<str>> {
+        self.example_sizes.iter().map(|(symbol, _)| symbol.into())
+    }
+
+    /// Each symbol at other sizes, the others as in the example, as far as `allowed` says that they may be: the first `most` of them.
+    pub(super) fn other_sizes(&self, allowed: &dyn Fn(&Bindings) -> bool, zero: bool, most: usize) -> Result<Vec<SymbolSizes>> {
         let mut all = Vec::new();
-        for (symbol, seen) in self.example_sizes.iter() {
+        for (symbol, seen) in self.example_sizes.iter().take(most) {
             let mut specs = Vec::new();
             for size in self.allowed_sizes(symbol, seen, allowed)?.into_iter().chain(zero.then_some(0)) {
                 let sizes = self.with(&[(symbol, size)])?;
@@ -301,10 +306,10 @@ impl InputGenerator {
     }
 
     pub(super) fn with(&self, changes: &[(&str, i64)]) -> Result<Bindings> {
+        let changes: HashMap<&str, i64> = changes.iter().copied().collect();
         let mut sizes = Bindings::new();
         for (name, n) in self.example_sizes.iter() {
-            let changed = changes.iter().find(|change| change.0 == name).map_or(n, |change| change.1);
-            sizes.bind(name, changed)?;
+            sizes.bind(name, changes.get(name).copied().unwrap_or(n))?;
         }
         Ok(sizes)
     }
@@ -420,7 +425,7 @@ mod tests {
         let call = generator.generate(generator.all_different(&|_| true).unwrap().unwrap()).unwrap();
         assert_eq!((call.inputs[0].shape(), call.what.as_str()), ([2, 5].as_slice(), "m = 5, n = 2"));
         let odd = |sizes: &Bindings| sizes.iter().all(|(_, n)| n % 2 == 1);
-        let sizes = generator.other_sizes(&odd, false).unwrap();
+        let sizes = generator.other_sizes(&odd, false, 2).unwrap();
         assert!(sizes.iter().all(|symbol| symbol.specs.len() > 2 && symbol.specs.iter().all(|spec| odd(&spec.sizes))));
     }
 

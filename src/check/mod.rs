@@ -42,7 +42,7 @@ use crate::work::{LoopBudget, Work};
 use fitting_sizes::permits;
 use input_generation::{Call, CallSpec, InputGenerator};
 use locate::Divergence;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// The options of a check. The default suits every model.
@@ -206,6 +206,8 @@ impl CheckOptions {
 
 /// How many other sizes of each symbol are compared, and how many are tried to get there.
 const SIZES: (usize, usize) = (3, 9);
+/// How many symbols are compared at other sizes each by itself; more of them change together, and calls would be as many as the square of what a file declares.
+const SEPARATE: usize = 32;
 /// The most calls that cover the rows of a table.
 const MOST_CALLS: usize = 64;
 
@@ -400,8 +402,8 @@ impl<'a> CheckRun<'a> {
         let allowed = |sizes: &Bindings| permits(traced.graph(), sizes) && generator.fits(sizes);
         if sizes {
             let mut unvaried: Vec<Arc<str>> = Vec::new();
-            for symbol in self.generator.other_sizes(&allowed, same)? {
-                unvaried.push(symbol.symbol.clone());
+            unvaried.extend(self.generator.symbols());
+            for symbol in self.generator.other_sizes(&allowed, same, SEPARATE)? {
                 let (mut compared, mut tried) = (0, 0);
                 for spec in symbol.specs {
                     if compared >= SIZES.0 || tried >= SIZES.1 {
@@ -416,7 +418,8 @@ impl<'a> CheckRun<'a> {
             if let Some(spec) = self.generator.all_different(&allowed)? {
                 self.attempt(spec, false)?;
             }
-            unvaried.retain(|symbol| self.is_affordable_alone(symbol));
+            let varied = self.varied();
+            unvaried.retain(|symbol| !varied.contains(&**symbol));
             self.report.unvaried = unvaried.iter().map(|symbol| self.unvaried(symbol)).collect();
         }
         // Where every input keeps its value, all calls are the example.
@@ -482,13 +485,22 @@ impl<'a> CheckRun<'a> {
         let refused = self.report.rejected.iter().find(about).map(|line| format!("the source model rejects {line}"));
         let skipped = self.report.excluded.iter().find(about).map(|line| format!("the traced graph is valid only for {line}"));
         let untried = self.report.skipped.iter().find(about).map(|line| format!("{line} would exceed the time budget"));
-        let reason = refused.or(skipped).or(untried).unwrap_or_else(|| "its guards allow no other size".to_string());
+        let reason =
+            refused.or(skipped).or(untried).unwrap_or_else(|| match self.generator.symbols().take(SEPARATE).any(|one| *one == *symbol) {
+                true => "its guards allow no other size".to_string(),
+                false => format!("of more than {SEPARATE} sizes the others change only all together"),
+            });
         format!("`{symbol}` was compared at size {size} only: {reason}")
     }
 
     /// Whether anything of the symbol was compared already.
     fn is_affordable_alone(&self, symbol: &str) -> bool {
-        !self.report.calls.iter().any(|call| call.split(", ").any(|part| part.split(" = ").next() == Some(symbol)))
+        !self.varied().contains(symbol)
+    }
+
+    /// The symbols that were compared at other sizes.
+    fn varied(&self) -> HashSet<&str> {
+        self.report.calls.iter().flat_map(|call| call.split(", ").filter_map(|part| part.split(" = ").next())).collect()
     }
 
     /// Calls both, unless that costs too much, and compares.

@@ -3,7 +3,7 @@
 use super::expr::Atom;
 use super::{Bindings, Constraint, Expr, Relation, is_value};
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many quotients, minima and maxima a proof takes apart, one inside the other.
@@ -26,6 +26,8 @@ pub(crate) struct Ranges {
     symbols: BTreeMap<Arc<str>, (i64, Option<i64>)>,
     /// Expressions over several symbols that are known not to be negative.
     nonnegative: Vec<Expr>,
+    /// Those of them that each symbol is in, by their indices.
+    about: BTreeMap<Arc<str>, Vec<usize>>,
     proofs: Proofs,
 }
 
@@ -93,13 +95,25 @@ impl Ranges {
             return;
         }
         match relation {
-            Relation::AtLeast => self.nonnegative.push(difference),
-            Relation::AtMost => self.nonnegative.push(difference.neg()),
-            Relation::Greater => self.nonnegative.push(difference.add(&(-1).into())),
-            Relation::Less => self.nonnegative.push(difference.neg().add(&(-1).into())),
-            Relation::Equal => self.nonnegative.extend([difference.clone(), difference.neg()]),
+            Relation::AtLeast => self.know(difference),
+            Relation::AtMost => self.know(difference.neg()),
+            Relation::Greater => self.know(difference.add(&(-1).into())),
+            Relation::Less => self.know(difference.neg().add(&(-1).into())),
+            Relation::Equal => {
+                let negated = difference.neg();
+                self.know(difference);
+                self.know(negated);
+            }
             Relation::Unequal => {}
         }
+    }
+
+    /// This is not negative.
+    fn know(&mut self, expr: Expr) {
+        for symbol in expr.symbols() {
+            self.about.entry(symbol).or_default().push(self.nonnegative.len());
+        }
+        self.nonnegative.push(expr);
     }
 
     /// The least size of a symbol.
@@ -159,7 +173,10 @@ impl Ranges {
         }
         self.proofs.of(expr, || {
             let effort = Cell::new(EFFORT);
-            self.proves(expr, DEPTH, &effort) || self.nonnegative.iter().any(|known| self.proves(&expr.add(&known.neg()), DEPTH, &effort))
+            // What has no symbol in common with it says nothing about it.
+            let related = || expr.symbols().iter().filter_map(|symbol| self.about.get(symbol)).flatten().copied().collect::<BTreeSet<_>>();
+            let follows = |known: usize| self.proves(&expr.add(&self.nonnegative[known].neg()), DEPTH, &effort);
+            self.proves(expr, DEPTH, &effort) || related().into_iter().any(follows)
         })
     }
 

@@ -25,7 +25,8 @@ fn too_many(most: i64) -> Error {
     Error::too_big(format!("a loop of more than {most} iterations"))
 }
 
-fn unjustified() -> Error {
+/// What is said where the [`LoopBudget`] is spent.
+pub(crate) fn unjustified() -> Error {
     Error::too_big("a loop of more iterations than the size of the file justifies")
         .help("raise the limit if it is right that it runs as long (--limit 1GB)")
 }

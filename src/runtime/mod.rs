@@ -22,6 +22,7 @@ mod packed_matmul;
 mod panic;
 #[cfg(test)]
 mod plan_counts;
+mod planned;
 mod profile;
 mod recurrent_op;
 mod row_op;
@@ -62,9 +63,6 @@ use tract_onnx::tract_hir::infer::{InferenceFact, InferenceModel};
 
 /// How many plans a session keeps, where its options do not say: one for each combination of input shapes that was run lately.
 const CACHED_PLANS: usize = 8;
-
-/// The most nodes of a graph that tract plans: its time grows with the square of them, and is seconds from here on.
-const MOST_PLANNED: usize = 4096;
 
 /// A model compiled for this machine; one session serves many threads.
 ///
@@ -257,7 +255,7 @@ impl Session {
         let session = Session {
             ranked: given.iter().map(|info| conversion::is_ranked(info)).collect(),
             steering: specialise::steering(graph, &inputs),
-            refusal: refusal(graph.node.len()),
+            refusal: planned::refusal(graph.node.len(), outputs.len()),
             inputs,
             outputs,
             signature,
@@ -621,11 +619,6 @@ fn is_vast_pool(node: &proto::NodeProto) -> bool {
     const MOST: i64 = 1 << 16;
     let kernel = node.attribute.iter().find(|attribute| attribute.name == "kernel_shape");
     kernel.is_some_and(|kernel| kernel.ints.iter().fold(1i64, |all, &n| all.saturating_mul(n)) > MOST)
-}
-
-/// Why tract does not plan a graph of so many nodes, where it does not.
-fn refusal(nodes: usize) -> Option<Error> {
-    (nodes > MOST_PLANNED).then(|| Error::runtime(format!("planning {nodes} nodes takes a time that grows with their square")))
 }
 
 fn shapes(inputs: &[Array]) -> Vec<Vec<usize>> {

@@ -31,20 +31,3 @@ impl Session {
         self.on_threads(|| self.by_tract(&plan, inputs))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::super::MOST_PLANNED;
-    use crate::array::Array;
-    use crate::{ErrorCode, Tensor, trace_fn};
-
-    #[test]
-    fn a_graph_of_more_nodes_than_are_planned_is_not_read_by_tract() {
-        let chain = |x: Tensor| (0..=MOST_PLANNED).try_fold(x, |x, _| x.add(1.0));
-        let session = trace_fn(chain, &Tensor::from(&[0.0f32])).unwrap().session().unwrap();
-        let inputs = [Array::vector(vec![2.0f32])];
-        assert_eq!(session.run(&inputs).unwrap()[0].to_vec::<f32>().unwrap(), [(MOST_PLANNED + 3) as f32]);
-        assert!(session.runs_without_tract() && session.direct.get().is_none());
-        assert_eq!(session.run_unoptimized(&inputs).unwrap_err().code(), ErrorCode::Runtime);
-    }
-}

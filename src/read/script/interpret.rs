@@ -7,16 +7,20 @@ use super::side_effects::MutableValues;
 use super::{ScriptModule, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{Error, Result, ResultExt};
+use crate::ops::unjustified;
 use crate::read::aten::{self, AtenOperator, value::Value};
 use crate::tensor::guard::fixed_by_guards;
 use crate::tensor::{Tensor, location, superseded};
+use crate::work::{LoopBudget, Spent};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 /// How deeply functions may call each other; torch's modules stay below 30.
 const DEEPEST: usize = 200;
-/// The most iterations of loops: a program that is read is not trusted to end.
+/// The iterations of loops that take as long as a node of a graph does.
+const NODE: usize = 2;
+/// The most iterations where no [budget](LoopBudget) is set: a program that is read is not trusted to end.
 const MAX_ITERATIONS: usize = 1_000_000;
 /// The iterations that a call of a function counts as.
 const CALL: usize = 8;
@@ -249,11 +253,15 @@ impl<'a> Interpreter<'a> {
     }
 
     fn count_work(&mut self, iterations: usize) -> Result<()> {
+        let nodes = self.iterations / NODE;
         self.iterations += iterations;
-        if self.iterations > MAX_ITERATIONS {
-            Err(Error::too_big(format!("more than {MAX_ITERATIONS} iterations of loops, or {} calls of functions", MAX_ITERATIONS / CALL)))
-        } else {
-            Ok(())
+        match LoopBudget::spend((self.iterations / NODE - nodes) as u64) {
+            Spent::No => Err(unjustified()),
+            Spent::Unlimited if self.iterations > MAX_ITERATIONS => Err(Error::too_big(format!(
+                "more than {MAX_ITERATIONS} iterations of loops, or {} calls of functions",
+                MAX_ITERATIONS / CALL
+            ))),
+            Spent::Yes | Spent::Unlimited => Ok(()),
         }
     }
 
