@@ -57,10 +57,10 @@ pub(super) const ROWS: &[Row] = &[
     one("hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor", |a| a.tensor("self")?.hardshrink(a.float("lambd")?)),
     one("softshrink(Tensor self, Scalar lambd=0.5) -> Tensor", |a| a.tensor("self")?.softshrink(a.float("lambd")?)),
     one("_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", |a| {
-        let x = a.tensor("self")?;
-        let x = a.opt_dtype("dtype")?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?;
-        // A row of which nothing is left is zero.
-        let lost = x.eq(f64::NEG_INFINITY)?.all(a.int("dim")?, true)?;
+        let given = a.tensor("self")?;
+        let x = a.opt_dtype("dtype")?.map_or(Ok(given.clone()), |dtype| given.cast(dtype))?;
+        // A row of which nothing is left is zero, unless it became so by a cast.
+        let lost = given.eq(f64::NEG_INFINITY)?.all(a.int("dim")?, true)?;
         let y = x.softmax(a.int("dim")?)?;
         y.masked_fill(&lost.expand(y.shape())?, 0.0)
     }),
