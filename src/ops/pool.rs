@@ -479,8 +479,9 @@ impl Tensor {
         if let Some(kernel) = kernel.filter(|_| self.rank() > out.len()) {
             return pool(self, &kernel, Window::symmetric(&kernel, &vec![0; out.len()], &vec![1; out.len()]));
         }
-        // Regions of unequal sizes overlap: each is reduced by itself, axis by axis.
-        let mut x = self.clone();
+        // Regions of unequal sizes overlap: each is reduced by itself, axis by axis. Halves would be rounded in between.
+        let is_narrow = matches!(self.dtype(), DType::F16 | DType::BF16);
+        let mut x = if is_narrow { self.cast(DType::F32)? } else { self.clone() };
         for (i, (count, length)) in out.iter().zip(&self.shape()[first..]).enumerate() {
             let axis = first + i;
             if count == length {
@@ -500,7 +501,7 @@ impl Tensor {
             let regions = (0..n).map(region).collect::<Result<Vec<_>>>()?;
             x = Tensor::cat(&regions.iter().collect::<Vec<_>>(), axis as i64)?;
         }
-        Ok(x)
+        x.cast(self.dtype())
     }
 }
 
