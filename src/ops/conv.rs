@@ -45,11 +45,20 @@ pub(super) fn check_window(window: &Window, axes: usize) -> Result<()> {
     if window.strides.iter().chain(&window.dilations).any(|&n| n == 0) {
         return Err(Error::argument(format!("strides and dilations must be at least 1, got {window:?}")));
     }
+    if parts.iter().copied().flatten().any(|&n| n >= LONGEST) {
+        return Err(Error::too_big(format!("strides, dilations and pads must be below 2^31, got {window:?}")));
+    }
     Ok(())
 }
 
+/// What strides, dilations and pads are below, as in the kernels: sums and products of them fit 64 bits.
+const LONGEST: usize = 1 << 31;
+
 /// The size that a window of this kernel leaves of an axis.
 pub(super) fn windows(length: &Dim, kernel: i64, window: &Window, axis: usize) -> Result<Dim> {
+    if kernel >= LONGEST as i64 {
+        return Err(Error::too_big(format!("a kernel of size {kernel}, expected less than 2^31")));
+    }
     let pads = (window.pads_begin[axis] + window.pads_end[axis]) as i64;
     let reach = (kernel - 1) * window.dilations[axis] as i64 + 1;
     let room = length + (pads - reach);
@@ -157,6 +166,9 @@ impl Operator for ConvTranspose {
         let mut dims = vec![x.shape[0].clone(), channels];
         for axis in 0..x.rank() - 2 {
             let kernel = weight.shape[axis + 2].fixed().ok_or_else(|| Error::size("the kernel size must be fixed"))?;
+            if kernel >= LONGEST as i64 || self.output_padding[axis] >= LONGEST {
+                return Err(Error::too_big("a kernel or an output padding of 2^31 or more"));
+            }
             let window = &self.window;
             let pads = (window.pads_begin[axis] + window.pads_end[axis]) as i64;
             let reach = (kernel - 1) * window.dilations[axis] as i64 + 1 + self.output_padding[axis] as i64;
@@ -423,5 +435,15 @@ mod tests {
         let op = Conv { window: Window::symmetric(&[2, 2], &[3, 3], &[1, 1]), groups: 1 };
         let ty = op.infer(&Inputs::new(&[Some(&x), Some(&w)])).unwrap();
         assert_eq!(ty[0].to_string(), "f32[1,64,floor((h + 1)/2),112]");
+    }
+
+    #[test]
+    fn pads_whose_sum_no_number_holds_are_refused_before_a_size_is_computed_from_them() {
+        let x = Type::new(DType::F32, Shape::fixed(&[2, 3, 8, 8]));
+        let w = Type::new(DType::F32, Shape::fixed(&[6, 3, 3, 3]));
+        for pad in [i64::MAX as usize, 1 << 31] {
+            let op = Conv { window: Window::symmetric(&[1, 1], &[0, pad], &[1, 1]), groups: 1 };
+            assert_eq!(op.infer(&Inputs::new(&[Some(&x), Some(&w)])).unwrap_err().code(), crate::ErrorCode::TooBig);
+        }
     }
 }
