@@ -137,7 +137,8 @@ fn written_out(builder: &mut GraphBuilder, x: &Name, tanh: bool, outputs: &[Type
         let angle = builder.node("Mul", &[sum, number]).write_one(ty.clone())?;
         builder.node("Tanh", &[angle]).write_one(ty.clone())?
     } else {
-        let scaled = number("Mul", x, std::f64::consts::FRAC_1_SQRT_2)?;
+        // A division: ONNX Runtime makes one kernel of this form alone.
+        let scaled = number("Div", x, std::f64::consts::SQRT_2)?;
         builder.node("Erf", &[scaled]).write_one(ty.clone())?
     };
     let number = builder.number(ty.dtype, 1.0);
