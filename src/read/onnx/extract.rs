@@ -78,7 +78,7 @@ impl<'a> PartBounds<'a> {
             [end] => Ok(end.to_string()),
             ref ends => {
                 let listed = if ends.is_empty() { "none".to_string() } else { ends[..ends.len().min(8)].join(", ") };
-                let error = Error::argument(format!("there is no value `{name}`, and the module has not one value there: {}", ends.len()));
+                let error = Error::argument(format!("`{name}` is a module with {} such values, not one", ends.len()));
                 Err(error.help(format!("name the value: {listed}")))
             }
         }
@@ -110,11 +110,12 @@ impl<'a> PartBounds<'a> {
 
     /// Names like one that is not known: what nodes compute before what is stored.
     fn near(&self, name: &str) -> String {
+        let initializers: BTreeSet<&str> = self.model.initializers.iter().map(|initializer| initializer.0.as_str()).collect();
         let (stored, computed): (Vec<&str>, Vec<&str>) = self
             .known
             .iter()
             .filter(|known| known.contains(name) || name.contains(**known))
-            .partition(|known| self.model.initializers.iter().any(|initializer| initializer.0 == **known));
+            .partition(|known| initializers.contains(**known));
         let near: Vec<&str> = computed.into_iter().chain(stored).take(8).collect();
         match near.is_empty() {
             true => {
