@@ -6,7 +6,7 @@
 use super::color::{Coloring, Colors};
 use super::diagram::{Block, Diagram, Kind, Operand};
 use super::layout::layout;
-use super::svg::{boxes, size};
+use super::scene::{boxes, size};
 use super::text::{visible, xml};
 use super::values::{Constants, Distribution};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `ontrace draw`: the graph of a model as SVG, HTML or DOT.
+//! `ontrace draw`: the graph of a model as SVG, PNG, HTML or DOT.
 
 mod color;
 mod diagram;
@@ -7,6 +7,8 @@ mod dot;
 mod fold;
 mod html;
 mod layout;
+mod png;
+mod scene;
 mod svg;
 mod text;
 mod values;
@@ -20,6 +22,7 @@ use diagram::{Block, Diagram};
 use ontrace::onnx::{AtomicFile, Model};
 use ontrace::read::{self, Format};
 use ontrace::{Error, Result, ResultExt};
+use scene::Scene;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
@@ -38,7 +41,7 @@ Examples:
 pub struct Draw {
     /// The model: .pt, .pt2 or .onnx
     model: PathBuf,
-    /// The picture to write: .svg, .html (pan, zoom, search, fold; one file without references) or .dot (graphviz)
+    /// The picture to write: .svg, .png, .html (pan, zoom, search, fold; one file without references) or .dot (graphviz)
     #[arg(short, long)]
     output: PathBuf,
     #[command(flatten)]
@@ -70,6 +73,7 @@ pub struct Draw {
 #[derive(Clone, Copy, PartialEq)]
 enum Picture {
     Svg,
+    Png,
     Html,
     Dot,
 }
@@ -113,9 +117,20 @@ impl Draw {
         let highlighted = self.highlighted(&diagram)?;
         let title = self.model.file_name().unwrap_or(self.model.as_os_str()).to_string_lossy();
         let colors = Colors::new(self.color, diagram.blocks.iter());
-        let text = match picture {
-            Picture::Svg => svg::svg(&title, &diagram, &colors, &highlighted),
-            Picture::Dot => dot::dot(&title, &diagram, &colors, &highlighted),
+        let scene = || Scene::of(&diagram, &colors, &highlighted);
+        let content = match picture {
+            Picture::Svg => svg::svg(&title, &scene()).into_bytes(),
+            Picture::Png => {
+                let (content, scale) = png::png(&scene())?;
+                if scale < 1.0 {
+                    console.note(&format!(
+                        "the picture is reduced to {:.0} % so that viewers open it: --depth folds modules, --around NODE draws a part, and .svg and .html have no limit",
+                        (scale * 100.0).max(1.0)
+                    ));
+                }
+                content
+            }
+            Picture::Dot => dot::dot(&title, &diagram, &colors, &highlighted).into_bytes(),
             Picture::Html => {
                 let opening = html::Opening {
                     title: &title,
@@ -125,19 +140,19 @@ impl Draw {
                     has_differences: self.differences.is_some(),
                     highlighted: &highlighted,
                 };
-                html::html(&diagram, &constants, &opening)
+                html::html(&diagram, &constants, &opening).into_bytes()
             }
         };
         console.progress("drawn", &format!("{}, {} boxes", count(unfolded, "node"), diagram.blocks.len()), started);
-        self.write(text.as_bytes())?;
-        let summary = format!("wrote       {}   {} · {}", self.output.display(), count(unfolded, "node"), bytes(text.len() as u64));
+        self.write(&content)?;
+        let summary = format!("wrote       {}   {} · {}", self.output.display(), count(unfolded, "node"), bytes(content.len() as u64));
         console.result(
             &summary,
             json!({
                 "schema": "ontrace.draw/1",
                 "model": self.model.display().to_string(),
                 "output": self.output.display().to_string(),
-                "bytes": text.len(),
+                "bytes": content.len(),
                 "nodes": unfolded,
                 "boxes": diagram.blocks.len(),
                 "edges": diagram.edges.len(),
@@ -181,9 +196,9 @@ impl Draw {
         Ok(all)
     }
 
-    fn write(&self, text: &[u8]) -> Result<()> {
+    fn write(&self, content: &[u8]) -> Result<()> {
         let mut file = AtomicFile::beside(&self.output)?;
-        let written = file.write_all(text).and_then(|()| file.sync()).and_then(|()| file.commit(&self.output));
+        let written = file.write_all(content).and_then(|()| file.sync()).and_then(|()| file.commit(&self.output));
         written.map_err(|error| Error::write(error.to_string()).at(self.output.display()))
     }
 }
@@ -195,15 +210,18 @@ fn picture(path: &Path) -> std::result::Result<Picture, CommandError> {
         Some("svg") => return Ok(Picture::Svg),
         Some("html" | "htm") => return Ok(Picture::Html),
         Some("dot" | "gv") => return Ok(Picture::Dot),
-        Some(raster @ ("png" | "jpg" | "jpeg" | "pdf" | "webp")) => {
-            let name = path.with_extension("svg");
-            Error::argument(format!("{} is not written: pictures are .svg, .html or .dot", raster.to_uppercase())).help(format!(
-                "write {0} and convert it: rsvg-convert {0} -o {1}, or inkscape {0} -o {1}",
-                name.display(),
-                path.display()
-            ))
+        Some("png") => return Ok(Picture::Png),
+        Some(other @ ("jpg" | "jpeg" | "webp" | "pdf")) => {
+            let (from, to) = (path.with_extension(if other == "pdf" { "svg" } else { "png" }), path.display());
+            let command = match other {
+                "pdf" => format!("rsvg-convert {} -f pdf -o {to}", from.display()),
+                _ => format!("magick {} {to}", from.display()),
+            };
+            Error::argument(format!("{} is not written: pictures are .svg, .png, .html or .dot", other.to_uppercase()))
+                .help(format!("write {} and convert it: {command}", from.display()))
         }
-        _ => Error::argument(format!("{}: unknown picture format (.svg, .html or .dot)", path.display())).help("for example: -o model.svg"),
+        _ => Error::argument(format!("{}: unknown picture format (.svg, .png, .html or .dot)", path.display()))
+            .help("for example: -o model.svg"),
     };
     Err(CommandError::usage(error))
 }

@@ -131,12 +131,54 @@ fn every_node_is_in_the_picture_once_in_every_format() {
 #[test]
 fn a_picture_is_the_same_bytes_every_time() {
     let folder = Folder::new();
-    for extension in ["svg", "html", "dot"] {
+    let read = |name: &str| std::fs::read(folder.path(name)).unwrap();
+    for extension in ["svg", "png", "html", "dot"] {
         for name in ["a", "b"] {
             folder.run(&["draw", &data("resnet_tiny.pt"), "-o", &format!("{name}.{extension}")]).exits(0);
         }
-        assert!(read(&folder, &format!("a.{extension}")) == read(&folder, &format!("b.{extension}")), "{extension}");
+        assert!(read(&format!("a.{extension}")) == read(&format!("b.{extension}")), "{extension}");
     }
+}
+
+/// The width, the height and the pixels of a PNG file.
+fn pixels(folder: &Folder, name: &str) -> (usize, usize, Vec<[u8; 3]>) {
+    let file = std::io::BufReader::new(std::fs::File::open(folder.path(name)).unwrap());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut bytes).unwrap();
+    assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Rgb, png::BitDepth::Eight));
+    (info.width as usize, info.height as usize, bytes.as_chunks().0.to_vec())
+}
+
+#[test]
+fn a_png_picture_has_the_boxes_of_the_svg_picture_in_their_colours() {
+    let folder = Folder::new();
+    folder.save("m.onnx", model(&HOSTILE), |_| {});
+    for output in ["m.svg", "m.png"] {
+        folder.run(&["draw", "m.onnx", "-o", output]).exits(0);
+    }
+    let svg = read(&folder, "m.svg");
+    let (width, height, pixels) = pixels(&folder, "m.png");
+    // Two pixels for each of SVG's.
+    assert!(svg.contains(&format!("viewBox=\"0 0 {} {}\"", width / 2, height / 2)), "{width} {height}");
+    let between = |text: &str, start: &str, end: &str| text.split_once(start).unwrap().1.split_once(end).unwrap().0.to_string();
+    let values = |text: &str| text.split(' ').map(|number| number.parse::<f64>().unwrap()).collect::<Vec<_>>();
+    let mut groups = svg.split("<g ");
+    let origin = values(&between(groups.by_ref().nth(1).unwrap(), "translate(", ")"));
+    let mut count = 0;
+    for group in groups {
+        let corner = values(&between(group, "translate(", ")"));
+        // Left of the header's text, below the round corner.
+        let (x, y) = (origin[0] + corner[0] + 4.0, origin[1] + corner[1] + 20.0);
+        let [r, g, b] = pixels[(2.0 * y) as usize * width + (2.0 * x) as usize];
+        let color = between(group.split_once("class=\"header\"").unwrap().0.rsplit_once("z\"").unwrap().1, "fill=\"", "\"");
+        assert_eq!(format!("#{r:02x}{g:02x}{b:02x}"), color, "{group}");
+        count += 1;
+    }
+    assert_eq!(count, 10);
+    // Headers have white text on dark ground, and both are smooth: there are shades between.
+    let shades: BTreeSet<[u8; 3]> = pixels.iter().copied().collect();
+    assert!(shades.contains(&[0xff; 3]) && shades.len() > 500, "{}", shades.len());
 }
 
 #[test]
@@ -256,7 +298,8 @@ fn what_has_no_picture_is_a_usage_error_with_help() {
     folder.save("m.onnx", model(&["relu", "product"]), |_| {});
     std::fs::write(folder.path("other.json"), "{}").unwrap();
     for (arguments, says) in [
-        (vec!["-o", "m.png"], "rsvg-convert m.svg -o m.png"),
+        (vec!["-o", "m.jpg"], "magick m.png m.jpg"),
+        (vec!["-o", "m.pdf"], "rsvg-convert m.svg -f pdf -o m.pdf"),
         (vec!["-o", "m.xyz"], "unknown picture format"),
         (vec!["-o", "m"], "unknown picture format"),
         (vec!["-o", "m.svg", "--around", "prodct"], "did you mean `product`?"),
