@@ -21,6 +21,9 @@ const MOST: usize = 1 << 16;
 /// # Errors
 /// Where sizes contradict each other otherwise.
 pub fn fitting_example(example: &Example, graph: &Graph) -> Result<Option<Example>> {
+    if example.symbols().is_empty() {
+        return Ok(None);
+    }
     let generator = InputGenerator::of(example, graph)?;
     if generator.fits(&generator.example_sizes) {
         return Ok(None);

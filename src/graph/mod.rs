@@ -347,7 +347,9 @@ impl Graph {
                 renumber(id);
             }
         }
-        self.constants.clear();
+        self.constants = HashMap::new();
+        self.nodes.shrink_to_fit();
+        self.values.shrink_to_fit();
         self.last_uses = OnceLock::new();
     }
 }

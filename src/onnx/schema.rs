@@ -147,7 +147,7 @@ impl OperatorSchema {
         let given = proto.input.iter().enumerate().filter_map(|(i, name)| {
             let parameter =
                 inputs.get(i).or(inputs.last()).filter(|parameter| !parameter.is_heterogeneous && !parameter.variable.is_empty())?;
-            Some((parameter.variable, *types.get(name.as_str())?))
+            Some((parameter.variable, types.get(name)?))
         });
         let bound: HashMap<&str, i32> = given.collect();
         let is_free = |parameter: &FormalParameter| inputs.iter().all(|input| input.variable != parameter.variable);
@@ -201,8 +201,9 @@ const KINDS: &[(AttributeType, char)] = &[
 pub fn check_schemas(model: &Model) -> Vec<Error> {
     let mut found = Vec::new();
     if let Some(graph) = &model.proto.graph {
-        let known = model.initializers.iter().map(|(name, array)| (name.as_str(), tensor::data_type(array.dtype()))).collect();
-        nodes_of(graph, opset(&model.proto.opset_import), model, &known, 0, &mut found);
+        let initializers = model.initializers.iter().map(|(name, array)| (name.as_str(), tensor::data_type(array.dtype())));
+        let types = Types::of(graph, initializers, None);
+        nodes_of(graph, opset(&model.proto.opset_import), model, types, 0, &mut found);
         let inputs: HashSet<&str> = graph.input.iter().map(|info| info.name.as_str()).collect();
         let hidden = model.initializers.iter().find(|(name, _)| model.proto.ir_version < 4 && !inputs.contains(name.as_str()));
         found.extend(hidden.map(|(name, _)| {
@@ -218,7 +219,7 @@ pub fn check_schemas(model: &Model) -> Vec<Error> {
     }
     for function in &model.proto.functions {
         let before = found.len();
-        nodes(&function.node, opset(&function.opset_import), model, &mut HashMap::new(), 0, &mut found);
+        nodes(&function.node, opset(&function.opset_import), model, &mut Types::default(), 0, &mut found);
         let inside = found.split_off(before);
         found.extend(inside.into_iter().map(|error| error.at(format!("function {}", printable(&function.name)))));
     }
@@ -241,42 +242,55 @@ fn opset(imports: &[OperatorSetIdProto]) -> Option<i64> {
     imports.iter().find(|import| canonical_domain(&import.domain).is_empty()).map(|import| import.version)
 }
 
-/// Element types of values by name.
-type Types<'a> = HashMap<&'a str, i32>;
+/// Element types of values by name: those of a graph, then of what it sees around it.
+#[derive(Default)]
+struct Types<'a> {
+    /// `None` for what is no tensor, and hides one around the graph.
+    own: HashMap<&'a str, Option<i32>>,
+    around: Option<&'a Types<'a>>,
+}
 
-/// The element types of a graph's inputs and initializers, and those of what it sees around it. What it declares of other values is compared with
-/// what they are elsewhere.
-fn declared<'a>(graph: &'a GraphProto, around: &Types<'a>) -> Types<'a> {
-    let mut types = around.clone();
-    types.extend(graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor.data_type)));
-    for info in &graph.input {
-        match info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) {
-            Some(type_proto::Value::TensorType(ty)) => types.insert(&info.name, ty.elem_type),
-            // What hides a tensor around the graph.
-            _ => types.remove(info.name.as_str()),
-        };
+impl<'a> Types<'a> {
+    /// The element types of a graph's inputs and initializers. What it declares of other values is compared with what they are elsewhere.
+    fn of(graph: &'a GraphProto, initializers: impl ExactSizeIterator<Item = (&'a str, i32)>, around: Option<&'a Types<'a>>) -> Types<'a> {
+        let outputs: usize = graph.node.iter().map(|node| node.output.len()).sum();
+        // At once: a table that grows takes half as much again.
+        let names = initializers.len() + graph.initializer.len() + graph.input.len() + outputs;
+        let mut own = HashMap::with_capacity(names);
+        own.extend(initializers.map(|(name, ty)| (name, Some(ty))));
+        own.extend(graph.initializer.iter().map(|tensor| (tensor.name.as_str(), Some(tensor.data_type))));
+        own.extend(graph.input.iter().map(|info| match info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) {
+            Some(type_proto::Value::TensorType(ty)) => (info.name.as_str(), Some(ty.elem_type)),
+            _ => (info.name.as_str(), None),
+        }));
+        Types { own, around }
     }
-    types
+
+    fn get(&self, name: &str) -> Option<i32> {
+        match self.own.get(name) {
+            Some(ty) => *ty,
+            None => self.around?.get(name),
+        }
+    }
 }
 
 /// The nodes of a graph, and the element types that it declares of what they compute.
-fn nodes_of<'a>(graph: &'a GraphProto, opset: Option<i64>, model: &Model, around: &Types<'a>, depth: usize, found: &mut Vec<Error>) {
-    let mut types = declared(graph, around);
+fn nodes_of<'a>(graph: &'a GraphProto, opset: Option<i64>, model: &Model, mut types: Types<'a>, depth: usize, found: &mut Vec<Error>) {
     nodes(&graph.node, opset, model, &mut types, depth, found);
     let outputs = graph.output.iter().map(|info| ("output", info));
     for (what, info) in outputs.chain(graph.value_info.iter().map(|info| ("value", info))) {
-        let Some(actual) = types.get(info.name.as_str()) else { continue };
+        let Some(actual) = types.get(&info.name) else { continue };
         let ty = match info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) {
             Some(type_proto::Value::TensorType(ty)) => ty,
             None => continue,
             Some(other) => {
-                let wrong = format!("declared as {}, but is a tensor of {}", kind(other), type_name(*actual));
+                let wrong = format!("declared as {}, but is a tensor of {}", kind(other), type_name(actual));
                 found.push(Error::damaged(wrong).at(format!("{what} {}", printable(&info.name))));
                 continue;
             }
         };
-        if *actual != ty.elem_type && ty.elem_type != 0 {
-            let wrong = format!("declared as {}, but is {}", type_name(ty.elem_type), type_name(*actual));
+        if actual != ty.elem_type && ty.elem_type != 0 {
+            let wrong = format!("declared as {}, but is {}", type_name(ty.elem_type), type_name(actual));
             found.push(Error::damaged(wrong).at(format!("{what} {}", printable(&info.name))));
         }
     }
@@ -301,15 +315,17 @@ fn nodes<'a>(list: &'a [NodeProto], opset: Option<i64>, model: &Model, types: &m
         if let Some(opset) = opset.filter(|_| canonical_domain(&proto.domain).is_empty() && !is_function) {
             found.extend(node(proto, opset));
             if let Some(schema) = OperatorSchema::of(&proto.op_type, opset) {
-                found.extend(schema.wrong_types(proto, &|name| types.get(name).copied()).into_iter().map(Error::dtype));
+                found.extend(schema.wrong_types(proto, &|name| types.get(name)).into_iter().map(Error::dtype));
                 for (name, element_type) in schema.result_types(proto, types) {
-                    types.entry(name).or_insert(element_type);
+                    if types.get(name).is_none() {
+                        types.own.insert(name, Some(element_type));
+                    }
                 }
             }
         }
         for attribute in &proto.attribute {
             for graph in attribute.g.as_deref().into_iter().chain(&attribute.graphs) {
-                nodes_of(graph, opset, model, types, depth + 1, found);
+                nodes_of(graph, opset, model, Types::of(graph, [].into_iter(), Some(types)), depth + 1, found);
             }
         }
         let inside = found.split_off(before);

@@ -75,6 +75,16 @@ enum PathStep<'a> {
     Named(&'static str, &'a str),
 }
 
+/// The names that a graph makes visible, to be taken back behind it; `None` where all names are.
+#[derive(Default)]
+struct Own<'a>(Option<Vec<&'a str>>);
+
+impl<'a> Own<'a> {
+    fn add(&mut self, name: &'a str) {
+        self.0.iter_mut().for_each(|names| names.push(name));
+    }
+}
+
 #[derive(Default)]
 struct Check<'a> {
     findings: Findings,
@@ -190,26 +200,30 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Makes a name visible; remembered in `own` so that it can be taken back.
-    fn define(&mut self, what: &str, name: &'a str, own: &mut Vec<&'a str>) {
+    /// Makes a name visible; noted in `own` so that it can be taken back.
+    fn define(&mut self, what: &str, name: &'a str, own: &mut Own<'a>) {
         self.name(what, name);
         match self.visible.insert(name) {
-            true => own.push(name),
+            true => own.add(name),
             false => self.damaged(format!("{what} {} is defined twice", printable(name))),
         }
     }
 
     /// Makes a name of a nested graph visible, which may hide one around it: an input or an initializer, but not the output of a node.
-    fn shadow(&mut self, what: &str, name: &'a str, own: &mut Vec<&'a str>) {
+    fn shadow(&mut self, what: &str, name: &'a str, own: &mut Own<'a>) {
         self.name(what, name);
         if self.visible.insert(name) {
-            own.push(name);
+            own.add(name);
         }
     }
 
     fn graph(&mut self, graph: &'a GraphProto, initializers: &'a [(String, Array)], outermost: bool) {
         self.name("graph", &graph.name);
-        let mut own = Vec::new();
+        let mut own = Own((!outermost).then(Vec::new));
+        if outermost {
+            // At once: a table that grows takes half as much again.
+            self.visible.reserve(initializers.len() + graph.input.len() + graph.node.iter().map(|node| node.output.len()).sum::<usize>());
+        }
         let mut inputs = HashSet::new();
         for input in &graph.input {
             if input.name.is_empty() {
@@ -270,8 +284,11 @@ impl<'a> Check<'a> {
             self.declared("output", output);
             self.made("output", &output.name);
         }
-        for name in own {
-            self.visible.remove(name);
+        match own.0 {
+            Some(own) => own.into_iter().for_each(|name| {
+                self.visible.remove(name);
+            }),
+            None => self.visible = HashSet::new(),
         }
     }
 
@@ -286,7 +303,7 @@ impl<'a> Check<'a> {
         let outside = std::mem::take(&mut self.visible);
         let imports = self.imported(&function.opset_import);
         let imports = std::mem::replace(&mut self.imports, imports);
-        let mut own = Vec::new();
+        let mut own = Own::default();
         if function.name.is_empty() {
             self.damaged("a function without a name");
         }
@@ -314,7 +331,7 @@ impl<'a> Check<'a> {
         self.visible = outside;
     }
 
-    fn nodes(&mut self, nodes: &'a [NodeProto], own: &mut Vec<&'a str>) {
+    fn nodes(&mut self, nodes: &'a [NodeProto], own: &mut Own<'a>) {
         let mut names = HashSet::new();
         for (index, node) in nodes.iter().enumerate() {
             self.within(PathStep::Node(node, index), |check| {
@@ -326,7 +343,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn node(&mut self, node: &'a NodeProto, rest: &'a [NodeProto], own: &mut Vec<&'a str>) {
+    fn node(&mut self, node: &'a NodeProto, rest: &'a [NodeProto], own: &mut Own<'a>) {
         for (what, name) in [("name", &node.name), ("operator", &node.op_type), ("domain", &node.domain), ("overload", &node.overload)] {
             self.name(what, name);
         }

@@ -79,10 +79,10 @@ fn info(name: &str) -> ValueInfoProto {
     ValueInfoProto { name: name.into(), r#type: Some(TypeProto { value: Some(ty), ..TypeProto::default() }), ..ValueInfoProto::default() }
 }
 
-/// A model decodes to an array for each initializer and twenty times the bytes of its nodes, which its module holds as they are encoded: a trace takes more.
-#[test]
-fn a_model_of_many_nodes_and_parameters_is_traced_in_six_hundred_bytes_for_each() {
-    const NODES: usize = 20_000;
+const NODES: usize = 20_000;
+
+/// A chain of additions, each of a parameter of its own.
+fn chain() -> bytes::Bytes {
     let node = |i: usize| NodeProto {
         input: vec![format!("v{i}"), format!("w{i}")],
         output: vec![format!("v{}", i + 1)],
@@ -98,10 +98,25 @@ fn a_model_of_many_nodes_and_parameters_is_traced_in_six_hundred_bytes_for_each(
     let opset_import = vec![OperatorSetIdProto { version: 18, ..OperatorSetIdProto::default() }];
     let proto = ModelProto { ir_version: 8, opset_import, graph: Some(graph), ..ModelProto::default() };
     let initializers = (0..NODES).map(|i| (format!("w{i}"), Array::full(DType::F32, &[1], 0.5.into()))).collect();
-    let bytes = bytes::Bytes::from(Model { proto, initializers }.to_bytes().unwrap());
+    bytes::Bytes::from(Model { proto, initializers }.to_bytes().unwrap())
+}
+
+/// A model decodes to an array for each initializer and twenty times the bytes of its nodes, which its module holds as they are encoded: a trace takes more.
+#[test]
+fn a_model_of_many_nodes_and_parameters_is_traced_in_six_hundred_bytes_for_each() {
+    let bytes = chain();
     let length = bytes.len();
     let (traced, peak) = counting::peak(|| Traced::from_model(Model::load(bytes, None).unwrap()).unwrap());
     assert_eq!(traced.graph().nodes().len(), NODES);
     // A node and its parameter are two of each.
     assert!(peak < 2 * 600 * NODES, "{peak} bytes for {NODES} nodes, {length} bytes long");
+}
+
+/// A table of all names of a model takes 80 bytes for a node and its parameter here.
+#[test]
+fn a_model_of_many_nodes_and_parameters_is_opened_with_one_table_of_names_at_a_time() {
+    let file = tempfile::Builder::new().suffix(".onnx").tempfile().unwrap();
+    std::fs::write(file.path(), chain()).unwrap();
+    let (opened, peak) = counting::peak(|| ontrace::read::open(file.path()).unwrap());
+    assert!(opened.example().is_some() && peak < 640 * NODES, "{peak} bytes for {NODES} nodes, {} for each", peak / NODES);
 }

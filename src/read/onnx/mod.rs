@@ -135,7 +135,11 @@ impl OnnxModule {
             SavedCondition::Values(name, _) => Some(name.as_str()),
             _ => None,
         });
-        let last_uses = LastUse::find(&nodes, &outputs.iter().map(String::as_str).chain(guarded).collect());
+        let last_uses = LastUse::find(
+            &nodes,
+            graph.input.len() + model.initializers.len(),
+            &outputs.iter().map(String::as_str).chain(guarded).collect(),
+        );
         // Before there are parameters: decoded nodes take more than anything else of the model.
         let nodes = Encoded::nodes(nodes)?;
         let (declared_outputs, declared_values) =
