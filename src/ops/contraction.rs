@@ -74,6 +74,20 @@ impl Tensor {
     pub fn grouped_matmul(&self, matrices: &Tensor, ends: &Tensor) -> Result<Tensor> {
         grouped(self, matrices, ends)
     }
+
+    /// The products (rows, in) times (in, columns) over each group of `in` alone, as (groups, rows, columns); `ends` says where each group ends.
+    #[track_caller]
+    pub fn grouped_products(&self, other: &Tensor, ends: &Tensor) -> Result<Tensor> {
+        let position = Tensor::arange(0, &self.dim(-1)?, 1, DType::I64)?;
+        let group = ends.cast(DType::I64)?.unsqueeze(1)?.le(&position)?.sum(0, false)?;
+        let is_own = group.eq(Tensor::arange(0, &ends.dim(0)?, 1, DType::I64)?.unsqueeze(1)?)?;
+        // Both are cleared: what the other groups hold, also NaN, reaches no sum.
+        let own = |x: &Tensor, axis: i64| {
+            let zero = Tensor::zeros((), x.dtype())?;
+            is_own.unsqueeze(axis)?.where_(&x.unsqueeze(0)?, &zero)
+        };
+        own(self, 1)?.matmul(&own(other, 2)?)
+    }
 }
 
 /// The sum of products over axes of one and as many of the other; what is left of one, then of the other.
@@ -138,5 +152,17 @@ mod tests {
         assert_eq!(y[..2], [1.0, 2.0]);
         assert!(y[2].is_nan() && y[3].is_nan());
         assert_eq!(y[4..], [300.0, f32::INFINITY, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_group_of_the_summed_axis_has_a_product_of_its_own() {
+        let x = Tensor::new([1, 4], vec![1.0f32, f32::NAN, 3.0, 4.0]).unwrap();
+        let y = Tensor::new([4, 2], vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0, f32::INFINITY, 8.0]).unwrap();
+        // The second group is empty, and the last position is in none.
+        let sums = x.grouped_products(&y, &Tensor::from(&[1i32, 1, 3])).unwrap();
+        assert_eq!(sums.shape().to_vec(), [3, 1, 2].map(Dim::Fixed));
+        let sums = sums.to_vec::<f32>().unwrap();
+        assert_eq!(sums[..4], [1.0, 2.0, 0.0, 0.0]);
+        assert!(sums[4].is_nan() && sums[5].is_nan());
     }
 }

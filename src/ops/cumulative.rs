@@ -89,21 +89,22 @@ impl Tensor {
         if self.dim(axis)? == Dim::Fixed(0) {
             return self.sum(axis, false)?.cast(self.dtype());
         }
-        trapezia(self, Some(x), None, axis)?.sum(axis, false)?.div(2.0)
+        trapezia(self, x, axis)?.sum(axis, false)?.div(2.0)
     }
 
     /// [`trapezoid`](Tensor::trapezoid) from the first sample point to each other one.
     /// [torch.cumulative_trapezoid](https://docs.pytorch.org/docs/stable/generated/torch.cumulative_trapezoid.html).
     #[track_caller]
     pub fn cumulative_trapezoid(&self, step: f64, axis: i64) -> Result<Tensor> {
-        trapezia(self, None, Some(step), axis)?.cumsum(axis)?.div(2.0)
+        let (low, high) = neighbours(self, axis)?;
+        low.add(high)?.mul(step / 2.0)?.cumsum(axis)
     }
 
     /// [`trapezoid_over`](Tensor::trapezoid_over) from the first sample point to each other one.
     /// [torch.cumulative_trapezoid](https://docs.pytorch.org/docs/stable/generated/torch.cumulative_trapezoid.html).
     #[track_caller]
     pub fn cumulative_trapezoid_over(&self, x: &Tensor, axis: i64) -> Result<Tensor> {
-        trapezia(self, Some(x), None, axis)?.cumsum(axis)?.div(2.0)
+        trapezia(self, x, axis)?.cumsum(axis)?.div(2.0)
     }
 
     /// The elements, or the slices along an axis, without those that equal the one before; then the index in the result for each of them, and
@@ -202,24 +203,22 @@ fn running_product(x: &Tensor, axis: i64) -> Result<Tensor> {
     doubled(x.cast(wide)?, axis, |now, then| now.mul(then))?.cast(dtype)
 }
 
-/// The areas between neighbours along an axis.
-fn trapezia(y: &Tensor, x: Option<&Tensor>, width: Option<f64>, axis: i64) -> Result<Tensor> {
-    let pair = |t: &Tensor, axis: i64| -> Result<(Tensor, Tensor)> { Ok((t.slice(axis, ..-1)?, t.slice(axis, 1..)?)) };
-    let (low, high) = pair(y, axis)?;
-    let height = low.add(high)?;
-    let Some(x) = x else {
-        let width = width.unwrap_or(1.0);
-        // A whole step leaves integers what they are.
-        return if width == 1.0 && !y.dtype().is_float() { Ok(height) } else { height.mul(width) };
-    };
+/// The elements along an axis but the last, and those but the first.
+fn neighbours(x: &Tensor, axis: i64) -> Result<(Tensor, Tensor)> {
+    Ok((x.slice(axis, ..-1)?, x.slice(axis, 1..)?))
+}
+
+/// The doubled areas between neighbours along an axis, over positions.
+fn trapezia(y: &Tensor, x: &Tensor, axis: i64) -> Result<Tensor> {
+    let (low, high) = neighbours(y, axis)?;
     // One row of positions stands for all rows, along the axis; else axes are missing in front.
     let along = y.shape().axis(axis)?;
     let missing = if x.rank() == 1 { along } else { y.rank().saturating_sub(x.rank()) };
     let mut shape = vec![Dim::Fixed(1); missing];
     shape.extend(x.shape().iter().cloned());
     shape.resize(shape.len().max(y.rank()), Dim::Fixed(1));
-    let (left, right) = pair(&x.reshape(&shape)?, axis)?;
-    height.mul(right.sub(left)?)
+    let (left, right) = neighbours(&x.reshape(&shape)?, axis)?;
+    low.add(high)?.mul(right.sub(left)?)
 }
 
 /// The slices along an axis (or all values) of which neighbours that are alike are one.

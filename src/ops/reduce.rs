@@ -232,7 +232,12 @@ fn extreme(node: &crate::onnx::Node, inputs: &Inputs<Tensor>, largest: bool) -> 
 fn arg_extreme(largest: bool, node: &crate::onnx::Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let x = inputs.at(0)?;
     let axis = x.shape().axis(node.int("axis", 0)?)?;
-    let op = ArgExtreme { largest, axis, keep: node.int("keepdims", 1)? != 0, last: node.int("select_last_index", 0)? != 0 };
+    let keep = node.int("keepdims", 1)? != 0;
+    if x.shape().iter().enumerate().any(|(other, n)| other != axis && *n == 0) {
+        // No index is asked for, also where there is nothing to choose from.
+        return Ok(vec![Tensor::zeros(folded(x.shape(), &[axis], keep), DType::I64)?]);
+    }
+    let op = ArgExtreme { largest, axis, keep, last: node.int("select_last_index", 0)? != 0 };
     Ok(vec![apply_one(op, &[x])?])
 }
 

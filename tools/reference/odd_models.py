@@ -356,6 +356,8 @@ def found_by_a_sweep(head):
   r = Constant<value = float[1,2,2] {-0.5, 0.25, 0.125, 0.75}>()
   y = RNN<hidden_size = 2>(x, w, r, , , h)
 }""", {"x": floats(3, 2, 2), "h": floats(1, 2, 2)})
+    save("indices_of_no_rows", head + """g (float[0,3,0,1] x) => (int64[0,3,1,1] y, int64[0,3,1] z) { y = ArgMax<axis = 2>(x) z = ArgMin<axis = 2, keepdims = 0>(x) }""",
+         {"x": floats(0, 3, 0, 1)})
     save("determinant_of_halves", head + """g (float16[1,7,7] x) => (float16[1] y) { y = Det(x) }""", {"x": (floats(1, 7, 7) * 2).astype(np.float16)})
 
 

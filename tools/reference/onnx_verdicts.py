@@ -240,6 +240,7 @@ OPEN = [
     (lambda case: case.op == "BatchNormalization" and case.has_empty(), "the statistics of nothing are undefined"),
     (same_with_dilation, "onnx.reference pads as if the windows had no gaps; ONNX Runtime does, too, and gives another size than the standard infers"),
     (lambda case: case.op == "MaxPool" and has_nan(case), "ONNX Runtime's pools and onnx.reference ignore NaN, ONNX Runtime's ReduceMax gives it; the standard does not say"),
+    (same_with_steps_over, "a padding is not negative: ONNX Runtime's pools and onnx.reference's MaxPool begin inside the image or at the edge, as the division of negative integers rounds"),
     (shifts_large_integers, "integers are shifted as doubles by both, which hold them to 53 bits"),
     (flattens_scalar, "a scalar has no axis to flatten from"),
     (of_integers("Erf"), "onnx.reference takes the function of integers in f32 and cuts its value, which may be rounded up to 1"),

@@ -127,6 +127,10 @@ fn circular(mut x: Tensor, mut widths: Vec<Dim>) -> Result<Tensor> {
 fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
     let (table, indices, mut offsets, mode) =
         (a.tensor("weight")?, a.tensor("indices")?.cast(DType::I64)?, a.tensor("offsets")?.cast(DType::I64)?, a.int("mode")?);
+    if indices.rank() != 1 {
+        return Err(Error::shape(format!("embedding_bag: indices of shape {} instead of one axis", indices.shape()))
+            .help("torch.nn.functional.embedding_bag flattens them, with one bag for each row"));
+    }
     let none = |shape: &[Dim]| Tensor::zeros(shape, DType::I64);
     // Sums count nothing, and that for each offset.
     let of_sum = none(offsets.shape())?;

@@ -178,7 +178,11 @@ pub(super) const ROWS: &[Row] = &[
         let y = match (x.rank(), matrices.rank(), a.opt_tensor("offs")?) {
             (3, 3, None) => x.matmul(&matrices)?,
             (2, 3, Some(ends)) => x.grouped_matmul(&matrices, &ends)?,
-            _ => return Err(Error::unsupported("unsupported group size of a quantised matrix product")),
+            (3, 2, Some(ends)) => matrices.transpose(0, 1)?.grouped_matmul(&x.transpose(-2, -1)?, &ends)?.transpose(0, 1)?,
+            (2, 2, Some(ends)) => x.grouped_products(&matrices, &ends)?,
+            _ => {
+                return Err(Error::argument("offsets are needed where one of the matrices has two axes, and none where both have three"));
+            }
         };
         let y = a.opt_tensor("bias")?.map_or(Ok(y.clone()), |bias| y.add(bias))?;
         a.opt_dtype("out_dtype")?.map_or(Ok(y.clone()), |dtype| y.cast(dtype))
