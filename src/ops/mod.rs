@@ -22,6 +22,7 @@ mod decompositions;
 mod deform;
 mod distance;
 mod double_coefficients;
+mod eigen;
 mod einsum;
 #[cfg(test)]
 pub(crate) mod examples;

@@ -1,4 +1,4 @@
-//! Singular values, and what follows from them: norms, ranks and inverses of matrices that need not be square.
+//! Singular values and vectors, and what follows from them: norms, ranks and inverses of matrices that need not be square.
 //!
 //! Jacobi's rotations of columns, one-sided: a loop of as many rounds as make the columns of a matrix orthogonal to the last digits. In a round every column is
 //! rotated with one other, and as many rounds as there are columns less one (a sweep) pair each with each, as in a tournament. Their Euclidean norms are then the singular
@@ -40,6 +40,44 @@ impl Tensor {
         values.topk(count, -1, true)?.0.cast(self.dtype().or_float())
     }
 
+    /// The factors U, S and Vᵀ of A = U diag(S) Vᵀ for matrices (the last two axes): orthonormal columns, the singular values, the largest first, and
+    /// orthonormal rows. With m rows and n columns U has m columns and Vᵀ n rows where `full` is true, else min(m, n). The sign of a column of U with that
+    /// of its row of Vᵀ is not determined, nor are the vectors of equal singular values: other implementations give others.
+    /// [torch.linalg.svd](https://docs.pytorch.org/docs/stable/generated/torch.linalg.svd.html).
+    ///
+    /// # Errors
+    ///
+    /// As [`svdvals`](Tensor::svdvals).
+    #[track_caller]
+    pub fn svd(&self, full: bool) -> Result<(Tensor, Tensor, Tensor)> {
+        let found = Orthogonal::of(self, true)?;
+        let (values, long, short) = found.factors(full)?;
+        let dtype = self.dtype().or_float();
+        let (left, right) = if found.transposed { (short, long) } else { (long, short) };
+        Ok((left.cast(dtype)?, values.cast(dtype)?, right.transpose(-2, -1)?.cast(dtype)?))
+    }
+
+    /// The factors U and H of A = U H for matrices of at least as many rows as columns: orthonormal columns, and a symmetric matrix without negative
+    /// eigenvalues. [torch.linalg.polar](https://docs.pytorch.org/docs/main/generated/torch.linalg.polar.html).
+    ///
+    /// # Errors
+    ///
+    /// As [`svdvals`](Tensor::svdvals), and where there are fewer rows than columns.
+    #[track_caller]
+    pub fn polar_decomposition(&self) -> Result<(Tensor, Tensor)> {
+        let (height, width) = sizes(self)?;
+        if height < width {
+            return Err(Error::shape(format!(
+                "a polar decomposition: at least as many rows as columns are needed, not {height} × {width}"
+            )));
+        }
+        let (values, left, right) = Orthogonal::of(self, true)?.factors(false)?;
+        let dtype = self.dtype().or_float();
+        let right = right.transpose(-2, -1)?;
+        let symmetric = right.transpose(-2, -1)?.matmul(&right.mul(values.unsqueeze(-1)?)?)?;
+        Ok((left.matmul(&right)?.cast(dtype)?, symmetric.cast(dtype)?))
+    }
+
     /// The pseudoinverse of matrices: singular values up to the larger of `absolute` and `relative` times the largest count as 0. Where neither is given,
     /// `relative` is the larger size of the matrix times the distance from 1 to the next number of the dtype.
     /// [torch.linalg.pinv](https://docs.pytorch.org/docs/stable/generated/torch.linalg.pinv.html).
@@ -69,7 +107,7 @@ impl Tensor {
 }
 
 /// Matrices A, or their transposes, as rows of W = (A V)ᵀ that are orthogonal to each other, and of Vᵀ behind them.
-struct Orthogonal {
+pub(super) struct Orthogonal {
     rows: Tensor,
     /// The elements of a row of W.
     length: i64,
@@ -79,7 +117,7 @@ struct Orthogonal {
 }
 
 impl Orthogonal {
-    fn of(x: &Tensor, vectors: bool) -> Result<Orthogonal> {
+    pub(super) fn of(x: &Tensor, vectors: bool) -> Result<Orthogonal> {
         let (height, width) = sizes(x)?;
         let (count, length) = (height.min(width), height.max(width));
         if count > LARGEST {
@@ -115,6 +153,63 @@ impl Orthogonal {
         let roots = self.squares()?.sqrt()?;
         if self.scale.rank() == 0 { Ok(roots) } else { roots.mul(self.scale.squeeze_axes(&[-1])?) }
     }
+
+    /// Columns of V as rows, in no order.
+    pub(super) fn rotations(&self) -> Result<Tensor> {
+        self.rows.slice(-1, self.length..)
+    }
+
+    /// The singular values, the largest first, with the left and the right vectors of the matrix that is not transposed, as columns: of the left ones as
+    /// many as they are long where `full` is true.
+    fn factors(&self, full: bool) -> Result<(Tensor, Tensor, Tensor)> {
+        let values = self.values()?;
+        let count = values.dim(-1)?;
+        let batch = values.shape()[..values.rank() - 1].to_vec();
+        let wanted = if full { Dim::Fixed(self.length) } else { count.clone() };
+        if count == 0 {
+            let square = |n: &Dim| [&batch[..], &[n.clone(), n.clone()]].concat();
+            let identity = Tensor::eye(&Dim::Fixed(self.length), &wanted, 0, DType::F64)?;
+            return Ok((
+                values,
+                identity.expand([&batch[..], &[self.length.into(), wanted]].concat())?,
+                Tensor::zeros(square(&count), DType::F64)?,
+            ));
+        }
+        let (values, order) = values.topk(count, -1, true)?;
+        let rows = self.rows.gather(-2, &order.unsqueeze(-1)?.expand(self.rows.shape())?)?;
+        let (left, right) = (rows.narrow(-1, 0, self.length)?, rows.slice(-1, self.length..)?);
+        Ok((values, basis(&left.transpose(-2, -1)?, self.length)?.narrow(-1, 0, wanted)?, right.transpose(-2, -1)?))
+    }
+}
+
+/// An orthonormal basis that begins with the directions of orthogonal columns of so many elements, by Householder reflections: what rounding left of
+/// columns of zeros is replaced.
+fn basis(columns: &Tensor, length: i64) -> Result<Tensor> {
+    let norms = columns.square()?.sum(-2, true)?.sqrt()?;
+    let (zero, one) = (Tensor::zeros((), DType::F64)?, Tensor::ones((), DType::F64)?);
+    let columns = columns.div(norms.eq(0.0)?.where_(&one, &norms)?)?;
+    let n = Dim::Fixed(length);
+    let shape = [&columns.shape()[..columns.rank() - 2], &[n.clone(), n.clone()]].concat();
+    let identity = Tensor::eye(&n, &n, 0, DType::F64)?.expand(&shape)?;
+    let positions = Tensor::arange(0, length, 1, DType::I64)?.unsqueeze(-1)?;
+    let reflect = |k: &Tensor, state: &[Tensor]| {
+        let (left, basis) = (&state[0], &state[1]);
+        let below = positions.ge(k)?.where_(&left.index_select(-1, &k.reshape([1])?)?, &zero)?;
+        let at = positions.eq(k)?;
+        let sign = at.where_(&below, &zero)?.sum(-2, true)?.lt(0.0)?.where_(&one.neg()?, &one)?;
+        let norm = below.square()?.sum(-2, true)?.sqrt()?.mul(&sign)?;
+        let vector = below.add(at.where_(&norm, &zero)?)?;
+        let square = vector.square()?.sum(-2, true)?;
+        let factor = square.eq(0.0)?.where_(&zero, &square.reciprocal()?.mul(2.0)?)?;
+        let across = vector.transpose(-2, -1)?;
+        let left = left.sub(vector.mul(&factor)?.matmul(&across.matmul(left)?)?)?;
+        // The direction itself is the column with the other sign.
+        let basis = basis.sub(basis.matmul(&vector)?.matmul(&across.mul(&factor)?)?)?;
+        let signs = at.transpose(-2, -1)?.where_(&sign.neg()?, &one)?;
+        Ok(vec![left, basis.mul(signs)?])
+    };
+    let count = columns.dim(-1)?;
+    fori_loop(&count, vec![columns, identity], reflect).map(|mut state| state.remove(1))
 }
 
 /// So many rows rotated until they are orthogonal in their first `length` elements.

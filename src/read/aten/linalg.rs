@@ -133,6 +133,43 @@ pub(super) const ROWS: &[Row] = &[
         typed(a)?.matrix_norm(named_norm(a.opt_str("ord")?)?, &axes, a.flag("keepdim")?)
     }),
     one("linalg_svdvals(Tensor A, *, str? driver=None) -> Tensor", |a| a.tensor("A")?.svdvals()),
+    tuple("linalg_svd(Tensor A, bool full_matrices=True, *, str? driver=None) -> (Tensor U, Tensor S, Tensor Vh)", |a| {
+        let (u, s, vh) = a.tensor("A")?.svd(a.flag("full_matrices")?)?;
+        Ok(vec![u, s, vh])
+    }),
+    tuple(
+        "_linalg_svd(Tensor A, bool full_matrices=False, bool compute_uv=True, *, str? driver=None) -> (Tensor U, Tensor S, Tensor Vh)",
+        |a| {
+            let x = a.tensor("A")?;
+            if a.flag("compute_uv")? {
+                let (u, s, vh) = x.svd(a.flag("full_matrices")?)?;
+                return Ok(vec![u, s, vh]);
+            }
+            let nothing = Tensor::zeros([0], x.dtype())?;
+            Ok(vec![nothing.clone(), x.svdvals()?, nothing])
+        },
+    ),
+    tuple("svd(Tensor self, bool some=True, bool compute_uv=True) -> (Tensor U, Tensor S, Tensor V)", |a| {
+        let x = a.tensor("self")?;
+        if a.flag("compute_uv")? {
+            let (u, s, vh) = x.svd(!a.flag("some")?)?;
+            return Ok(vec![u, s, vh.transpose(-2, -1)?]);
+        }
+        // Square matrices of zeros stand for the vectors.
+        let square = |axis: i64| Tensor::zeros([&x.shape()[..x.rank() - 2], &[x.dim(axis)?, x.dim(axis)?]].concat(), x.dtype());
+        Ok(vec![square(-2)?, x.svdvals()?, square(-1)?])
+    }),
+    tuple("linalg_polar(Tensor A) -> (Tensor U, Tensor H)", |a| a.tensor("A")?.polar_decomposition().map(|(u, h)| vec![u, h])),
+    tuple("linalg_eigh(Tensor self, str UPLO='L') -> (Tensor eigenvalues, Tensor eigenvectors)", |a| {
+        a.tensor("self")?.eigh(is_upper(a)?).map(|(values, vectors)| vec![values, vectors])
+    }),
+    tuple("_linalg_eigh(Tensor A, str UPLO='L', bool compute_v=True) -> (Tensor eigenvalues, Tensor eigenvectors)", |a| {
+        let (values, vectors) = a.tensor("A")?.eigh(is_upper(a)?)?;
+        let vectors = if a.flag("compute_v")? { vectors } else { Tensor::zeros([0], vectors.dtype())? };
+        Ok(vec![values, vectors])
+    }),
+    one("linalg_eigvalsh(Tensor self, str UPLO='L') -> Tensor", |a| a.tensor("self")?.eigh(is_upper(a)?).map(|(values, _)| values)),
+    one("linalg_matrix_sqrth(Tensor self) -> Tensor", |a| a.tensor("self")?.matrix_sqrth()),
     one("nuclear_norm(Tensor self, bool keepdim=False) -> Tensor", |a| {
         a.tensor("self")?.matrix_norm(MatrixNorm::Nuclear, &[-2, -1], a.flag("keepdim")?)
     }),
@@ -203,14 +240,19 @@ fn named_norm(name: Option<&str>) -> Result<MatrixNorm> {
     }
 }
 
+/// Whether the upper triangle of a symmetric matrix counts.
+fn is_upper(a: &Args) -> Result<bool> {
+    match a.opt_str("UPLO")?.unwrap_or("L") {
+        "U" | "u" => Ok(true),
+        "L" | "l" => Ok(false),
+        other => Err(Error::argument(format!("there is no triangle `{other}`, but \"L\" and \"U\""))),
+    }
+}
+
 /// The matrix of a call, of which the lower triangle counts where it is said to be symmetric.
 fn perhaps_symmetric(a: &Args, name: &str) -> Result<Tensor> {
     let x = a.tensor(name)?;
-    if !a.flag("hermitian")? || x.numel() == 0 {
-        return Ok(x);
-    }
-    let lower = x.tril(0)?;
-    lower.add(x.tril(-1)?.transpose(-2, -1)?)
+    if a.flag("hermitian")? { x.symmetric(false) } else { Ok(x) }
 }
 
 /// The rank of matrices by the bounds `atol` and `rtol`.
