@@ -27,7 +27,7 @@ pub(super) fn peak(graph: &Graph, sizes: &Bindings) -> u64 {
     let uses = graph.last_uses();
     let mut alive: f64 = graph.inputs().iter().map(|&id| bytes(&graph.value(id).ty)).sum();
     let mut most = alive;
-    for (node, dead) in graph.nodes().iter().zip(uses) {
+    for (node, dead) in graph.nodes().iter().zip(uses.iter()) {
         alive += node.outputs.iter().map(|&id| bytes(&graph.value(id).ty)).sum::<f64>();
         most = most.max(alive);
         alive -= dead.iter().filter(|&&id| graph.value(id).constant().is_none()).map(|&id| bytes(&graph.value(id).ty)).sum::<f64>();

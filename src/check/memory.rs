@@ -2,7 +2,7 @@
 
 use crate::dim::Type;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node};
+use crate::graph::{Graph, Node, Source};
 use crate::trace::Traced;
 use std::collections::BTreeSet;
 
@@ -97,7 +97,7 @@ impl MemoryLimits {
         let size = |id: &crate::graph::ValueId| bytes(&graph.value(*id).ty);
         let mut constant: BTreeSet<_> = graph.values().filter(|(_, value)| value.constant().is_some()).map(|(id, _)| id).collect();
         let (mut alive, mut folded) = (around, 0u64);
-        for (node, dead) in graph.nodes().iter().zip(graph.last_uses()) {
+        for (node, dead) in graph.nodes().iter().zip(graph.last_uses().iter()) {
             let made = node.outputs.iter().map(size).fold(0, u64::saturating_add);
             let is_constant = !is_body && node.inputs.iter().flatten().all(|id| constant.contains(id));
             alive = alive.saturating_add(made);
@@ -113,7 +113,7 @@ impl MemoryLimits {
             for body in node.op.graphs() {
                 self.compare(body, alive, true).map_err(|error| error.at(location(node)))?;
             }
-            for id in dead.iter().filter(|id| graph.value(**id).constant().is_none() && !graph.inputs().contains(id)) {
+            for id in dead.iter().filter(|id| matches!(graph.value(**id).source, Source::Node)) {
                 alive = alive.saturating_sub(size(id));
                 if constant.contains(id) {
                     folded = folded.saturating_sub(size(id));

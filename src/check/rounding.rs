@@ -237,7 +237,7 @@ fn evaluate_sampled(
         for (id, reference) in node.outputs.iter().zip(references) {
             alive.extend(reference.map(|reference| (*id, reference)));
         }
-        uses[i].iter().for_each(|id| drop(alive.remove(id)));
+        uses.of(i).iter().for_each(|id| drop(alive.remove(id)));
         Ok(())
     })?;
     let outputs = graph.outputs().iter().zip(&replayed).map(|(id, array)| match alive.get(id) {

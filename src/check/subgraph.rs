@@ -106,7 +106,7 @@ pub(super) fn each_node(graph: &Graph, call: &[Array], mut visit: impl FnMut(usi
         let node = &graph.nodes()[i];
         if node.outputs.last() == Some(&id) {
             visit(i, node, &alive)?;
-            for id in &uses[i] {
+            for id in uses.of(i) {
                 alive.remove(id);
             }
         }

@@ -153,7 +153,7 @@ pub struct Graph {
     /// Constants by address, to write shared values once; looked up only, never walked.
     constants: HashMap<usize, SmallVec<[ValueId; 1]>>,
     /// For each node, the values that nothing needs after it: found on the first replay.
-    last_uses: OnceLock<Vec<Vec<ValueId>>>,
+    last_uses: OnceLock<replay::LastUses>,
 }
 
 impl Graph {

@@ -120,7 +120,7 @@ impl Graph {
             }
             self.check_values(&node.outputs, &values)?;
             visit(i, &values, &bindings)?;
-            last_use[i].iter().for_each(|id| values[id.index()] = None);
+            last_use.of(i).iter().for_each(|id| values[id.index()] = None);
         }
         let output = |id: &ValueId| self.known(*id, &values).cloned().ok_or_else(|| Error::internal("an output that no node computes"));
         self.outputs.iter().map(output).collect()
@@ -147,13 +147,13 @@ impl Graph {
     }
 
     /// For each node, the values that nothing needs after it.
-    pub(crate) fn last_uses(&self) -> &[Vec<ValueId>] {
+    pub(crate) fn last_uses(&self) -> &LastUses {
         self.last_uses.get_or_init(|| self.find_last_uses())
     }
 
-    fn find_last_uses(&self) -> Vec<Vec<ValueId>> {
+    fn find_last_uses(&self) -> LastUses {
         let mut last = vec![None; self.values.len()];
-        for (i, node) in self.nodes.iter().enumerate() {
+        for (i, node) in (0u32..).zip(&self.nodes) {
             for id in node.inputs.iter().flatten().chain(&node.outputs) {
                 last[id.index()] = Some(i);
             }
@@ -161,12 +161,43 @@ impl Graph {
         for id in &self.outputs {
             last[id.index()] = None;
         }
-        let mut uses = vec![Vec::new(); self.nodes.len()];
+        // Those of a node stand behind those of the nodes before it.
+        let mut ends = vec![0u32; self.nodes.len()];
+        last.iter().flatten().for_each(|&node| ends[node as usize] += 1);
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += *end;
+            *end = sum;
+        }
+        let mut values = vec![ValueId::default(); sum as usize];
+        let mut next: Vec<u32> = std::iter::once(0).chain(ends.iter().copied()).collect();
         for (i, node) in last.into_iter().enumerate() {
             if let Some(node) = node {
-                uses[node].push(ValueId::new(i));
+                values[next[node as usize] as usize] = ValueId::new(i);
+                next[node as usize] += 1;
             }
         }
-        uses
+        LastUses { ends, values }
+    }
+}
+
+/// For each node, the values that nothing needs after it.
+#[derive(Clone, Debug)]
+pub(crate) struct LastUses {
+    /// Where those of each node end.
+    ends: Vec<u32>,
+    values: Vec<ValueId>,
+}
+
+impl LastUses {
+    /// Those of the `i`-th node.
+    pub(crate) fn of(&self, i: usize) -> &[ValueId] {
+        let start = i.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.values[start as usize..self.ends[i] as usize]
+    }
+
+    /// Those of each node in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[ValueId]> {
+        (0..self.ends.len()).map(|i| self.of(i))
     }
 }

@@ -38,7 +38,7 @@ pub struct GraphBuilder {
     /// The type of every value, in the order of their definition.
     types: Vec<(Name, Type)>,
     known: HashMap<Name, usize>,
-    taken: HashSet<String>,
+    taken: HashSet<Name>,
     /// The next suffix of each name that was wanted and taken.
     suffixes: HashMap<String, usize>,
     /// Where what each symbol stands for is read.
@@ -56,6 +56,8 @@ pub struct GraphBuilder {
     line: String,
     /// Whether random operators are written without their seeds.
     seedless: bool,
+    /// Whether the types of values between inputs and outputs are left out.
+    is_terse: bool,
 }
 
 impl GraphBuilder {
@@ -67,6 +69,17 @@ impl GraphBuilder {
     /// Writes random operators without their seeds: every runtime uses its own.
     pub fn without_seeds(self) -> GraphBuilder {
         GraphBuilder { seedless: true, ..self }
+    }
+
+    /// Leaves out the types of values between inputs and outputs, which only other programs need.
+    pub(crate) fn without_inner_types(self) -> GraphBuilder {
+        GraphBuilder { is_terse: true, ..self }
+    }
+
+    /// Makes room for so many further nodes.
+    pub(crate) fn reserve_nodes(&mut self, nodes: usize) {
+        self.nodes.reserve(nodes);
+        self.types.reserve(nodes);
     }
 
     /// The opset that is being written.
@@ -83,23 +96,25 @@ impl GraphBuilder {
     /// A unique name: this one, or this one with a number.
     pub fn fresh(&mut self, wanted: &str) -> Name {
         let wanted = if wanted.is_empty() { "value" } else { wanted };
-        if self.taken.insert(wanted.to_string()) {
-            return wanted.into();
+        if !self.taken.contains(wanted) {
+            let name = Name::from(wanted);
+            self.taken.insert(name.clone());
+            return name;
         }
         // Numbers go on where they ended, so that many nodes of one name take no longer than as many of different names.
         let next = self.suffixes.entry(wanted.to_string()).or_insert(1);
         loop {
-            let name = format!("{wanted}_{next}");
+            let name = Name::from(format!("{wanted}_{next}"));
             *next += 1;
             if self.taken.insert(name.clone()) {
-                return name.into();
+                return name;
             }
         }
     }
 
     /// Reserves names for the outputs; they are given by [`GraphBuilder::finish`].
     pub fn reserve<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
-        self.taken.extend(names.into_iter().map(str::to_string));
+        self.taken.extend(names.into_iter().map(Name::from));
     }
 
     /// The size of a symbol is read where it is first the size of an axis: of an input, or of a node whose sizes depend on data.
@@ -305,13 +320,21 @@ impl GraphBuilder {
 
     /// The outputs of a graph or function, each made in it and named once.
     fn results(&mut self, outputs: Vec<Name>) -> Result<Vec<Name>> {
+        // Each is there until it is named.
+        let mut made = self.made_of(outputs.iter());
         let mut own: Vec<Name> = Vec::new();
         for output in outputs {
-            let made_here = self.nodes.iter().any(|node| node.output.iter().any(|name| **name == *output));
             let ty = self.ty(&output)?.clone();
-            own.push(if made_here && !own.contains(&output) { output } else { self.node("Identity", &[output]).write_one(ty)? });
+            own.push(if made.remove(&output) { output } else { self.node("Identity", &[output]).write_one(ty)? });
         }
         Ok(own)
+    }
+
+    /// Those of these values that a node makes.
+    fn made_of<'a>(&self, values: impl Iterator<Item = &'a Name>) -> HashSet<Name> {
+        let wanted: HashSet<&str> = values.map(|name| &**name).collect();
+        let made = self.nodes.iter().flat_map(|node| &node.output).filter(|name| wanted.contains(name.as_str()));
+        made.map(|name| name.as_str().into()).collect()
     }
 
     /// Writes the body of a function, which sees nothing but its inputs; absent ones keep their position. [`NodeBuilder::calling`] gives it its name.
@@ -369,10 +392,10 @@ impl GraphBuilder {
     /// # Errors
     /// [`Internal`](crate::ErrorCode::Internal) where an output is not a value of the graph.
     pub fn finish(mut self, graph_name: &str, inputs: &[Name], outputs: &[(String, Name)]) -> Result<Model> {
-        let produced: HashSet<String> = self.nodes.iter().flat_map(|node| &node.output).cloned().collect();
+        let mut produced = self.made_of(outputs.iter().map(|output| &output.1));
         let mut renames: HashMap<String, String> = HashMap::new();
         for (wanted, value) in outputs {
-            let carrier = match produced.contains(&**value) && !renames.contains_key(&**value) {
+            let carrier = match produced.remove(value) {
                 true => value.clone(),
                 // An input, a constant or an output named twice: a node of its own carries the name.
                 false => {
@@ -389,14 +412,17 @@ impl GraphBuilder {
         let types: HashMap<&Name, &Type> = self.types.iter().map(|(name, ty)| (name, ty)).collect();
         let info =
             |name: &Name| types.get(name).map(|ty| value_info(name, ty)).ok_or_else(|| Error::internal(format!("`{name}` has no type")));
-        let produced: HashSet<&str> = self.nodes.iter().flat_map(|node| &node.output).map(String::as_str).collect();
-        let is_final: HashSet<&Name> = finals.iter().collect();
-        let inner = self.types.iter().filter(|(name, _)| produced.contains(&**name) && !is_final.contains(name));
+        let inner = || {
+            let produced: HashSet<&str> = self.nodes.iter().flat_map(|node| &node.output).map(String::as_str).collect();
+            let is_final: HashSet<&Name> = finals.iter().collect();
+            let inner = self.types.iter().filter(|(name, _)| produced.contains(&**name) && !is_final.contains(name));
+            inner.map(|(name, ty)| value_info(name, ty)).collect()
+        };
         let graph = proto::GraphProto {
             name: graph_name.to_string(),
             input: inputs.iter().map(info).collect::<Result<_>>()?,
             output: finals.iter().map(info).collect::<Result<_>>()?,
-            value_info: inner.map(|(name, ty)| value_info(name, ty)).collect(),
+            value_info: if self.is_terse { Vec::new() } else { inner() },
             node: self.nodes,
             ..proto::GraphProto::default()
         };
@@ -612,6 +638,8 @@ impl NodeBuilder<'_> {
                 self.node.metadata_props.push(StringStringEntryProto { key: key.to_string(), value: value.clone() });
             }
         }
+        self.node.attribute.shrink_to_fit();
+        self.node.metadata_props.shrink_to_fit();
         builder.nodes.push(self.node);
         names
     }

@@ -26,7 +26,7 @@ pub use checkpoint::{checkpoint, describe_checkpoint};
 pub use export::ExportedProgram;
 pub use format::Format;
 #[cfg(feature = "tract")]
-pub(crate) use onnx::{NodeOperand, NodeProgram};
+pub(crate) use onnx::{ModelRest, NodeOperand, NodeProgram};
 pub use onnx::{OnnxModule, Value, extract};
 pub use options::LoadOptions;
 pub use script::ScriptModule;

@@ -52,6 +52,7 @@ use crate::work;
 use fallback_table::{FALLBACK_TABLE, Fallback, FallbackRow};
 use guards::Conditions;
 use kernel_nodes::Kernels;
+use planned::WholeModel;
 use prost::Message;
 use runnable::Runnable;
 use specialise::SpecialisedSession;
@@ -83,7 +84,10 @@ pub struct Session {
     signature: Option<Signature>,
     /// Whether the rank of an input is declared.
     ranked: Vec<bool>,
+    /// Empty where tract plans none of it: the module is enough, and takes a tenth.
     model: Model,
+    /// The rest of it, where it is empty.
+    rest: Option<Box<WholeModel>>,
     operators: OpRegistry,
     rows: Vec<FallbackRow>,
     /// Why tract plans none of it, where it has too many nodes.
@@ -219,6 +223,13 @@ impl SessionBuilder {
     /// As [`SessionBuilder::build`].
     pub fn build_traced(&self, traced: &Traced) -> Result<Session> {
         let options = self.clone().operators(&traced.operators());
+        let refusal = |nodes: usize| planned::refusal(nodes, traced.graph().outputs().len());
+        if refusal(traced.graph().nodes().len()).is_some() {
+            let model = traced.to_terse_model()?;
+            if refusal(model.proto.graph.as_ref().map_or(0, |graph| graph.node.len())).is_some() {
+                return Session::with_rows(model, &options, FALLBACK_TABLE);
+            }
+        }
         Session::with_rows(traced.to_unhashed_model(ExportOptions::default())?, &options, FALLBACK_TABLE)
     }
 }
@@ -252,13 +263,14 @@ impl Session {
         let fits =
             |signature: &Signature| (signature.inputs().leaf_count(), signature.outputs().leaf_count()) == (inputs.len(), outputs.len());
         let signature = signature_of(&model).filter(fits);
-        let session = Session {
+        let mut session = Session {
             ranked: given.iter().map(|info| conversion::is_ranked(info)).collect(),
             steering: specialise::steering(graph, &inputs),
             refusal: planned::refusal(graph.node.len(), outputs.len()),
             inputs,
             outputs,
             signature,
+            rest: None,
             model,
             operators: operators.clone(),
             rows: rows.to_vec(),
@@ -270,7 +282,10 @@ impl Session {
             made: AtomicUsize::new(0),
             hits: AtomicUsize::new(0),
         };
-        if session.is_planned_directly() {
+        if session.refusal.is_some() {
+            let (module, rest) = OnnxModule::split(std::mem::take(&mut session.model), operators)?;
+            (session.module, session.rest) = (OnceLock::from(Ok(Arc::new(module))), Some(Box::new(WholeModel::of(rest))));
+        } else if session.is_ours() {
             session.direct()?;
         } else {
             session.module()?;

@@ -1,6 +1,9 @@
-//! Which graphs tract plans.
+//! Which graphs tract plans, and what a session keeps of one that it does not.
 
 use crate::error::Error;
+use crate::onnx::Model;
+use crate::read::{ModelRest, OnnxModule};
+use std::sync::OnceLock;
 
 /// The most nodes of a graph that tract plans: its time grows with the square of them, and is seconds from here on.
 const MOST_PLANNED: usize = 4096;
@@ -20,6 +23,23 @@ pub(super) fn refusal(nodes: usize, outputs: usize) -> Option<Error> {
     Some(Error::runtime(format!("planning {why}")))
 }
 
+/// A model that its module runs, decoded again when it is asked for.
+pub(super) struct WholeModel {
+    rest: ModelRest,
+    model: OnceLock<Model>,
+}
+
+impl WholeModel {
+    pub(super) fn of(rest: ModelRest) -> WholeModel {
+        WholeModel { rest, model: OnceLock::new() }
+    }
+
+    pub(super) fn with(&self, module: &OnnxModule) -> &Model {
+        // What was encoded here is decoded again.
+        self.model.get_or_init(|| module.joined(&self.rest).unwrap_or_default())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,10 +49,15 @@ mod tests {
     #[test]
     fn a_graph_of_more_nodes_than_are_planned_is_not_read_by_tract() {
         let chain = |x: Tensor| (0..=MOST_PLANNED).try_fold(x, |x, _| x.add(1.0));
-        let session = trace_fn(chain, &Tensor::from(&[0.0f32])).unwrap().session().unwrap();
+        let traced = trace_fn(chain, &Tensor::from(&[0.0f32])).unwrap();
+        let session = traced.session().unwrap();
         let inputs = [Array::vector(vec![2.0f32])];
         assert_eq!(session.run(&inputs).unwrap()[0].to_vec::<f32>().unwrap(), [(MOST_PLANNED + 3) as f32]);
         assert!(session.runs_without_tract() && session.direct.get().is_none());
+        let whole = traced.to_unhashed_model(Default::default()).unwrap();
+        let graph = whole.proto.graph.map(|graph| crate::onnx::proto::GraphProto { value_info: Vec::new(), ..graph });
+        assert_eq!(session.model().proto.graph, graph, "it is there when it is asked for");
+        assert_eq!(session.model().initializers, whole.initializers);
         assert_eq!(session.run_unoptimized(&inputs).unwrap_err().code(), ErrorCode::Runtime);
     }
 

@@ -11,7 +11,10 @@ use tract_onnx::prelude::{InferenceModelExt, IntoRunnable};
 impl Session {
     /// The model that was compiled.
     pub fn model(&self) -> &Model {
-        &self.model
+        match (&self.rest, self.module.get()) {
+            (Some(rest), Some(Ok(module))) => rest.with(module),
+            _ => &self.model,
+        }
     }
 
     /// The outputs for these inputs by tract's plan without any optimisation, our kernels inside it as in [`Session::run`].

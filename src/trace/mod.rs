@@ -176,7 +176,17 @@ impl Traced {
 
     /// The model for execution, without the hashes that a file has: to make these, every weight is read.
     pub(crate) fn to_unhashed_model(&self, options: ExportOptions) -> Result<Model> {
-        let lower = |opset| lower::lower(self, opset, options.functions);
+        self.lowered(options, false)
+    }
+
+    /// As [`Traced::to_unhashed_model`], without the types of values between inputs and outputs.
+    #[cfg(feature = "tract")]
+    pub(crate) fn to_terse_model(&self) -> Result<Model> {
+        self.lowered(ExportOptions::default(), true)
+    }
+
+    fn lowered(&self, options: ExportOptions, is_terse: bool) -> Result<Model> {
+        let lower = |opset| lower::lower(self, opset, options.functions, is_terse);
         match options.opset {
             Some(opset) if !OPSETS.contains(&opset) => {
                 Err(Error::unsupported(format!("cannot write opset {opset} ({} to {})", OPSETS.start(), OPSETS.end())))

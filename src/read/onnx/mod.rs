@@ -6,6 +6,8 @@ mod encoded;
 mod extract;
 mod freed_axes;
 #[cfg(feature = "tract")]
+mod model_rest;
+#[cfg(feature = "tract")]
 mod node_program;
 mod opset_upgrade;
 mod run;
@@ -30,6 +32,8 @@ use crate::work::LoopBudget;
 use bytes::Bytes;
 use encoded::{Encoded, LastUse};
 use freed_axes::FreedAxis;
+#[cfg(feature = "tract")]
+pub(crate) use model_rest::ModelRest;
 #[cfg(feature = "tract")]
 pub(crate) use node_program::{NodeOperand, NodeProgram};
 use run::{DeclarationCheck, GraphRunner, Parameters, Scope};
@@ -112,6 +116,26 @@ impl OnnxModule {
         verify(model).into_result()?;
         let nodes = model.proto.graph.as_ref().map(|graph| graph.node.as_slice()).unwrap_or_default();
         OnnxModule::of_nodes(model.without_nodes(), Cow::Borrowed(nodes), size_of(model), operators)
+    }
+
+    /// A valid model as a module, and what else there is of it: [`OnnxModule::joined`] puts both together again.
+    ///
+    /// # Errors
+    /// As [`OnnxModule::open`].
+    #[cfg(feature = "tract")]
+    pub(crate) fn split(mut model: Model, operators: &OpRegistry) -> Result<(OnnxModule, ModelRest)> {
+        let size = size_of(&model);
+        let (nodes, rest) = ModelRest::of(&mut model)?;
+        Ok((OnnxModule::of_nodes(model, Cow::Owned(nodes), size, operators)?, rest))
+    }
+
+    /// The model of which this is the rest.
+    ///
+    /// # Errors
+    /// [`Internal`](ErrorCode::Internal) where what was encoded is not decoded.
+    #[cfg(feature = "tract")]
+    pub(crate) fn joined(&self, rest: &ModelRest) -> Result<Model> {
+        rest.join(&self.nodes, &self.declared_outputs, &self.declared_values, &self.parameters)
     }
 
     /// A valid model of this size whose nodes are beside it.
