@@ -1,6 +1,6 @@
 //! One number of the result from one number of each operand, broadcast without a copy.
 
-use super::fill::fill_with;
+use super::fill::{Output, write_with};
 use super::number::in_wide_number;
 use super::vector::vectorised;
 use crate::array::strided_loop::{StridedLoop, at_offset};
@@ -94,10 +94,10 @@ impl<const N: usize> Plan<N> {
         Some(Plan { strided, shape: shape.into(), transposed: None })
     }
 
-    /// The result, whose runs `run` writes: it gets where each operand's view stands, relative to its element 0.
-    fn compute<U: Element>(self, run: &(dyn Fn([isize; N], &mut [U]) + Sync)) -> Result<Array> {
-        let elements = fill_with(self.strided.len(), 1, 1, &|first, out: &mut [U]| {
-            self.strided.runs(first..first + out.len(), &mut |at, offsets| run(offsets, &mut out[at]));
+    /// The result, whose runs `run` writes: it gets where each operand's view stands, relative to its element 0, and how many elements are to be written.
+    fn compute<U: Element>(self, run: &(dyn Fn([isize; N], usize, &mut Output<U>) + Sync)) -> Result<Array> {
+        let elements = write_with(self.strided.len(), 1, 1, &|first, out: &mut Output<U>| {
+            self.strided.runs(first..first + out.rest(), &mut |at, offsets| run(offsets, at.len(), out));
         })?;
         self.finish(elements)
     }
@@ -119,20 +119,20 @@ impl<const N: usize> Plan<N> {
 /// # Errors
 /// [`DType`](crate::ErrorCode::DType) where `T` is not the dtype; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn map<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync) -> Result<Array> {
-    map_runs(x, &f, |from, out| out.iter_mut().zip(from).for_each(|(out, &x)| *out = f(x)))
+    map_runs(x, &f, |from, out| _ = out.write(from.len(), |i| f(from[i])))
 }
 
 /// As [`map`], the elements that follow one another in memory by `run`.
-fn map_runs<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync, run: impl Fn(&[T], &mut [U]) + Sync) -> Result<Array> {
+fn map_runs<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync, run: impl Fn(&[T], &mut Output<U>) + Sync) -> Result<Array> {
     let plan = Plan::new([x])?;
     let (elements, start) = x.span::<T>()?;
     let [step] = plan.strided.step();
-    plan.compute(&|[offset], out: &mut [U]| {
+    plan.compute(&|[offset], n, out: &mut Output<U>| {
         let from = at_offset(start, offset);
         if step == 1 {
-            run(&elements[from..from + out.len()], out);
+            run(&elements[from..from + n], out);
         } else {
-            out.iter_mut().enumerate().for_each(|(i, out)| *out = f(elements[at_offset(from, i as isize * step)]));
+            out.write(n, |i| f(elements[at_offset(from, i as isize * step)]));
         }
     })
 }
@@ -146,22 +146,23 @@ pub fn zip<A: Element, B: Element, U: Element>(a: &Array, b: &Array, f: impl Fn(
     let plan = Plan::new([a, b])?;
     let ((x, x_start), (y, y_start)) = (a.span::<A>()?, b.span::<B>()?);
     let [dx, dy] = plan.strided.step();
-    plan.compute(&|[i, j], out: &mut [U]| {
+    plan.compute(&|[i, j], n, out: &mut Output<U>| {
         let (i, j) = (at_offset(x_start, i), at_offset(y_start, j));
         match (dx, dy) {
-            (1, 1) => out.iter_mut().zip(&x[i..]).zip(&y[j..]).for_each(|((out, &x), &y)| *out = f(x, y)),
+            (1, 1) => {
+                let (x, y) = (&x[i..i + n], &y[j..j + n]);
+                out.write(n, |k| f(x[k], y[k]))
+            }
             (1, 0) => {
-                let y = y[j];
-                out.iter_mut().zip(&x[i..]).for_each(|(out, &x)| *out = f(x, y));
+                let (x, y) = (&x[i..i + n], y[j]);
+                out.write(n, |k| f(x[k], y))
             }
             (0, 1) => {
-                let x = x[i];
-                out.iter_mut().zip(&y[j..]).for_each(|(out, &y)| *out = f(x, y));
+                let (x, y) = (x[i], &y[j..j + n]);
+                out.write(n, |k| f(x, y[k]))
             }
-            _ => out.iter_mut().enumerate().for_each(|(k, out)| {
-                *out = f(x[at_offset(i, k as isize * dx)], y[at_offset(j, k as isize * dy)]);
-            }),
-        }
+            _ => out.write(n, |k| f(x[at_offset(i, k as isize * dx)], y[at_offset(j, k as isize * dy)])),
+        };
     })
 }
 
@@ -181,35 +182,37 @@ pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
     a.move_elements(|a| {
         each_dtype!(a.dtype(), T: word => {
             let ((x, x_start), (y, y_start)) = (a.span::<T>()?, b.span::<T>()?);
-            plan.compute(&|[c, i, j], out: &mut [T]| {
+            plan.compute(&|[c, i, j], n, out: &mut Output<T>| {
                 let (c, i, j) = (at_offset(start, c), at_offset(x_start, i), at_offset(y_start, j));
                 match (dc, da, db) {
                     // One condition for all: what it selects is copied.
                     (0, ..) => {
                         let (from, at, step) = if holds[c] { (&x, i, da) } else { (&y, j, db) };
                         match step {
-                            1 => out.copy_from_slice(&from[at..][..out.len()]),
-                            0 => out.fill(from[at]),
-                            _ => out.iter_mut().enumerate().for_each(|(k, out)| *out = from[at_offset(at, k as isize * step)]),
+                            1 => {
+                                let from = &from[at..at + n];
+                                out.write(n, |k| from[k])
+                            }
+                            _ => out.write(n, |k| from[at_offset(at, k as isize * step)]),
                         }
                     }
                     (1, 1, 1) => {
-                        let operands = holds[c..].iter().zip(&x[i..]).zip(&y[j..]);
-                        out.iter_mut().zip(operands).for_each(|(out, ((&c, &x), &y))| *out = if c { x } else { y });
+                        let (holds, x, y) = (&holds[c..c + n], &x[i..i + n], &y[j..j + n]);
+                        out.write(n, |k| if holds[k] { x[k] } else { y[k] })
                     }
                     (1, 0, 1) => {
-                        let x = x[i];
-                        out.iter_mut().zip(&holds[c..]).zip(&y[j..]).for_each(|((out, &c), &y)| *out = if c { x } else { y });
+                        let (holds, x, y) = (&holds[c..c + n], x[i], &y[j..j + n]);
+                        out.write(n, |k| if holds[k] { x } else { y[k] })
                     }
                     (1, 1, 0) => {
-                        let y = y[j];
-                        out.iter_mut().zip(&holds[c..]).zip(&x[i..]).for_each(|((out, &c), &x)| *out = if c { x } else { y });
+                        let (holds, x, y) = (&holds[c..c + n], &x[i..i + n], y[j]);
+                        out.write(n, |k| if holds[k] { x[k] } else { y })
                     }
-                    _ => out.iter_mut().enumerate().for_each(|(k, out)| {
+                    _ => out.write(n, |k| {
                         let k = k as isize;
-                        *out = if holds[at_offset(c, k * dc)] { x[at_offset(i, k * da)] } else { y[at_offset(j, k * db)] };
+                        if holds[at_offset(c, k * dc)] { x[at_offset(i, k * da)] } else { y[at_offset(j, k * db)] }
                     }),
-                }
+                };
             })
         })
     })
@@ -245,11 +248,7 @@ pub fn real(x: &Array, f: impl Fn(f32) -> f32 + Sync, g: impl Fn(f64) -> f64 + S
         DType::F32 => map_runs(x, &f, |from: &[f32], out| {
             vectorised(
                 #[inline(always)]
-                || {
-                    for (out, &x) in out.iter_mut().zip(from) {
-                        *out = f(x);
-                    }
-                },
+                || _ = out.write(from.len(), |i| f(from[i])),
             )
         }),
         DType::F64 => map(x, g),

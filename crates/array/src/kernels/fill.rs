@@ -46,18 +46,50 @@ impl<T: Element> Parts<T> {
         self.len.div_ceil(self.each)
     }
 
-    /// Part `i` as zeros: cleared where it is written, so that it is still in the cache then.
+    /// Part `i`, of which nothing is written.
     ///
     /// # Safety
     /// The elements outlive the part, and no other part `i` is alive.
-    #[allow(clippy::mut_from_ref)]
-    unsafe fn take(&self, i: usize) -> &mut [T] {
+    unsafe fn take(&self, i: usize) -> Output<'_, T> {
         let first = (i * self.each).min(self.len);
         // SAFETY: `first` is within the elements, and parts of different indices do not overlap; the caller vouches for the rest.
-        let part = unsafe { std::slice::from_raw_parts_mut(self.start.add(first), self.each.min(self.len - first)) };
-        part.fill(MaybeUninit::new(T::default()));
+        let elements = unsafe { std::slice::from_raw_parts_mut(self.start.add(first), self.each.min(self.len - first)) };
+        Output { elements, written: 0 }
+    }
+}
+
+/// Elements of a result that are written one after the other: those that were not written cannot be read.
+pub struct Output<'a, T> {
+    elements: &'a mut [MaybeUninit<T>],
+    /// How many are written, from the first on.
+    written: usize,
+}
+
+impl<T: Element> Output<'_, T> {
+    /// How many elements are not written yet.
+    pub fn rest(&self) -> usize {
+        self.elements.len() - self.written
+    }
+
+    /// Writes the next `n` elements, of which `f` gives each by its index from 0, and gives them.
+    ///
+    /// # Panics
+    /// Where fewer than `n` are left.
+    #[inline(always)]
+    pub fn write(&mut self, n: usize, f: impl Fn(usize) -> T) -> &mut [T] {
+        let next = &mut self.elements[self.written..][..n];
+        next.iter_mut().enumerate().for_each(|(i, element)| _ = element.write(f(i)));
+        self.written += n;
         // SAFETY: every element was written just now, and MaybeUninit<T> lies in memory as T does.
-        unsafe { &mut *(std::ptr::from_mut(part) as *mut [T]) }
+        unsafe { &mut *(std::ptr::from_mut(next) as *mut [T]) }
+    }
+
+    /// Writes the next `n` elements as zeros, and gives them.
+    ///
+    /// # Panics
+    /// As [`write`](Self::write).
+    pub fn zeros(&mut self, n: usize) -> &mut [T] {
+        self.write(n, |_| T::default())
     }
 }
 
@@ -72,13 +104,29 @@ pub fn fill<T: Element>(units: usize, unit: usize, work: usize, write: impl Fn(u
 
 /// [`fill`], compiled once for each element type and not for each kernel.
 pub fn fill_with<T: Element>(units: usize, unit: usize, work: usize, write: &(dyn Fn(usize, &mut [T]) + Sync)) -> Result<Vec<T>> {
+    // Cleared where it is written, so that it is still in the cache then.
+    write_with(units, unit, work, &|first, out| write(first, out.zeros(out.rest())))
+}
+
+/// As [`fill_with`], without zeros: `write` writes every element of the units that it is given.
+///
+/// # Errors
+/// As [`fill`].
+///
+/// # Panics
+/// Where an element was not written.
+pub fn write_with<T: Element>(units: usize, unit: usize, work: usize, write: &(dyn Fn(usize, &mut Output<T>) + Sync)) -> Result<Vec<T>> {
     let n = elements(units, unit)?;
     let mut out = room_for::<T>(n)?;
     if n > 0 {
         let (task, parallel) = task(units, work);
         let parts = Parts::new(&mut out.spare_capacity_mut()[..n], task * unit);
-        // SAFETY: `out` outlives the tasks, each of which takes the part of its own number.
-        run_tasks(parts.count(), parallel, &|i| write(i * task, unsafe { parts.take(i) }));
+        run_tasks(parts.count(), parallel, &|i| {
+            // SAFETY: `out` outlives the tasks, each of which takes the part of its own number.
+            let mut part = unsafe { parts.take(i) };
+            write(i * task, &mut part);
+            assert_eq!(part.rest(), 0, "every element of a result is written");
+        });
         // SAFETY: there is room for n elements, and every part of them was written.
         unsafe { out.set_len(n) };
     }
@@ -119,11 +167,14 @@ pub fn fill_two<T: Element, U: Element>(
         let (task, parallel) = task(units, work);
         let first = Parts::new(&mut a.spare_capacity_mut()[..n], task * unit);
         let second = Parts::new(&mut b.spare_capacity_mut()[..n], task * unit);
-        // SAFETY: as in `fill_with`.
-        run_tasks(first.count(), parallel, &|i| write(i * task, unsafe { first.take(i) }, unsafe { second.take(i) }));
-        // SAFETY: as in `fill_with`.
+        run_tasks(first.count(), parallel, &|i| {
+            // SAFETY: as in `write_with`.
+            let (mut first, mut second) = unsafe { (first.take(i), second.take(i)) };
+            write(i * task, first.zeros(first.rest()), second.zeros(second.rest()));
+        });
+        // SAFETY: as in `write_with`.
         unsafe { a.set_len(n) };
-        // SAFETY: as in `fill_with`.
+        // SAFETY: as in `write_with`.
         unsafe { b.set_len(n) };
     }
     Ok((a, b))
@@ -158,6 +209,23 @@ mod tests {
             };
             assert_eq!(fill_two(units, unit, work, &both).unwrap(), (expected, vec![-1; units * unit]));
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "every element of a result is written")]
+    fn an_element_that_was_not_written_is_not_read() {
+        let _ = write_with::<f32>(3, 1, 1, &|_, out| _ = out.write(2, |i| i as f32));
+    }
+
+    #[test]
+    fn what_was_written_can_be_read_and_changed() {
+        let write = |first: usize, out: &mut Output<f32>| {
+            out.write(1, |_| first as f32)[0] += 0.5;
+            assert_eq!(out.zeros(2), [0.0; 2]);
+            let rest = out.rest();
+            out.write(rest, |i| i as f32);
+        };
+        assert_eq!(write_with(5, 1, 1, &write).unwrap(), [0.5, 0.0, 0.0, 0.0, 1.0]);
     }
 
     // Miri ends where memory does not suffice.

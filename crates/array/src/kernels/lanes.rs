@@ -1,6 +1,6 @@
 //! Lanes: the elements of an array along some axes, one slice after the other, whatever the strides.
 
-use super::fill::{fill, fill_with};
+use super::fill::{Output, fill_with, write_with};
 use crate::array::strided_loop::{StridedLoop, at_offset};
 use crate::array::{Array, Element, count};
 use crate::error::{Error, Result};
@@ -132,40 +132,62 @@ fn reduce_batches<T: Element, U: Element>(x: &Array, axes: &[usize], keep: bool,
     Array::new(if keep { &kept } else { &outer }, out)
 }
 
-/// A lane of `length` elements for each lane along an axis: `f` reads the one and writes the other.
+/// A lane of `length` elements for each lane along an axis: `f` reads the one and writes the other, which is zero.
 ///
 /// # Errors
 /// As [`reduce_lanes`]; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn map_lanes<T: Element, U: Element>(x: &Array, axis: usize, length: usize, f: impl Fn(&[T], &mut [U]) + Sync) -> Result<Array> {
-    map_batches(x, axis, length, &|lanes: Batch<T>, out: &mut [U]| {
-        out.chunks_exact_mut(length).enumerate().for_each(|(i, out)| f(lanes.lane(i), out));
-    })
+    write_lanes(x, axis, length, |lane, out| f(lane, out.zeros(length)))
 }
 
-/// [`map_lanes`], compiled once for each pair of element types.
-fn map_batches<T: Element, U: Element>(x: &Array, axis: usize, length: usize, f: &(dyn Fn(Batch<T>, &mut [U]) + Sync)) -> Result<Array> {
+/// As [`map_lanes`], without zeros: `f` writes the next `length` elements.
+///
+/// # Errors
+/// As [`map_lanes`].
+pub fn write_lanes<T: Element, U: Element>(
+    x: &Array,
+    axis: usize,
+    length: usize,
+    f: impl Fn(&[T], &mut Output<U>) + Sync,
+) -> Result<Array> {
+    write_batches(x, axis, length, &|lanes: Batch<T>, count, out: &mut Output<U>| (0..count).for_each(|i| f(lanes.lane(i), out)))
+}
+
+/// Writes so many lanes.
+type WriteBatch<'a, T, U> = dyn Fn(Batch<T>, usize, &mut Output<U>) + Sync + 'a;
+
+/// [`write_lanes`], compiled once for each pair of element types.
+fn write_batches<T: Element, U: Element>(x: &Array, axis: usize, length: usize, f: &WriteBatch<T, U>) -> Result<Array> {
     let (lanes, mut shape) = along(x, axis)?;
-    let out = fill_with(count(&shape)?, length, lanes.length, &|first, out: &mut [U]| {
-        let range = first..first + out.len() / length;
-        lanes.batches(range, &mut |at, batch| f(batch, &mut out[(at.start - first) * length..(at.end - first) * length]));
+    let out = write_with(count(&shape)?, length, lanes.length, &|first, out: &mut Output<U>| {
+        let range = first..first + out.rest() / length;
+        lanes.batches(range, &mut |at, batch| f(batch, at.len(), out));
     })?;
     shape.push(length);
     back(Array::new(&shape, out)?, axis)
 }
 
 /// A row for each `length` elements that follow one another in row-major order: `f` gets the index of the row, reads the one
-/// and writes the other. The result has the shape of `x`, whose rows these are.
+/// and writes the other, which is zero. The result has the shape of `x`, whose rows these are.
 ///
 /// # Errors
 /// [`DType`](crate::ErrorCode::DType) where `T` is not the dtype; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn map_rows<T: Element>(x: &Array, length: usize, f: impl Fn(usize, &[T], &mut [T]) + Sync) -> Result<Array> {
+    write_rows(x, length, |i, row, out| f(i, row, out.zeros(length)))
+}
+
+/// As [`map_rows`], without zeros: `f` writes the next `length` elements.
+///
+/// # Errors
+/// As [`map_rows`].
+pub fn write_rows<T: Element>(x: &Array, length: usize, f: impl Fn(usize, &[T], &mut Output<T>) + Sync) -> Result<Array> {
     let rows = count(x.shape())?.checked_div(length).unwrap_or(0);
     let dense = x.contiguous()?;
     let (elements, start) = dense.span::<T>()?;
-    let out = fill(rows, length, length, |first, out: &mut [T]| {
+    let out = write_with(rows, length, length, &|first, out: &mut Output<T>| {
         let from = start + first * length;
-        let rows = elements[from..from + out.len()].chunks_exact(length).zip(out.chunks_exact_mut(length));
-        rows.enumerate().for_each(|(i, (row, out))| f(first + i, row, out));
+        let rows = elements[from..from + out.rest()].chunks_exact(length);
+        rows.enumerate().for_each(|(i, row)| f(first + i, row, out));
     })?;
     Array::new(x.shape(), out)
 }

@@ -1,16 +1,15 @@
 //! Normalisation: softmax and the normalisations of network layers.
 //!
-//! Means and variances are taken in doubles whatever the dtype; halves are computed in f32 and rounded once.
+//! Sums over a row are taken in doubles, those of a few elements in the dtype; halves are computed in f32 and rounded once.
 
 use super::elementwise::widened;
-use super::fill::write_lines;
-use super::lanes::{map_lanes, map_rows};
-use super::number;
+use super::fill::{Output, write_lines};
+use super::lanes::{map_rows, write_lanes, write_rows};
 use super::real::Real;
-use super::reduce::{extreme, total, variance};
+use super::reduce::{extreme, float_total, variance};
 use super::threads::threads;
 use super::vector::vectorised;
-use crate::array::{Array, count};
+use crate::array::{Array, Element, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 
@@ -30,61 +29,112 @@ pub fn log_softmax(x: &Array, axis: usize) -> Result<Array> {
     lanewise(x, axis, LogSoftMax)
 }
 
-/// What becomes of a lane.
-trait Lane: Sync {
-    /// Writes what becomes of the elements of `from`, or else of those that are there.
-    fn write<T: Real>(&self, from: Option<&[T]>, lane: &mut [T]);
+/// Elements to read, and room for what becomes of them.
+trait RowMap<'a, T: 'a> {
+    /// What is read.
+    fn elements(&self) -> &[T];
+    /// Writes what `f` makes of each element and its index, and gives it.
+    fn map(self, f: impl Fn(usize, T) -> T) -> &'a mut [T];
 }
 
-/// `f` of each element of `from`, or else of those that are there. Both loops are there because a copy before takes as long as a function.
-#[inline(always)]
-fn each<T: Copy>(from: Option<&[T]>, lane: &mut [T], f: impl Fn(T) -> T) {
-    match from {
-        Some(from) => lane.iter_mut().zip(from).for_each(|(to, &x)| *to = f(x)),
-        None => lane.iter_mut().for_each(|x| *x = f(*x)),
+/// A row that becomes what is made of it.
+struct InPlace<'a, T>(&'a mut [T]);
+
+/// A row, and as many elements to overwrite.
+struct Overwriting<'a, T>(&'a [T], &'a mut [T]);
+
+/// A row, and the next elements of a result.
+struct Writing<'a, 'b, T>(&'a [T], &'a mut Output<'b, T>);
+
+impl<'a, T: Copy> RowMap<'a, T> for InPlace<'a, T> {
+    #[inline(always)]
+    fn elements(&self) -> &[T] {
+        self.0
     }
+
+    #[inline(always)]
+    fn map(self, f: impl Fn(usize, T) -> T) -> &'a mut [T] {
+        self.0.iter_mut().enumerate().for_each(|(i, x)| *x = f(i, *x));
+        self.0
+    }
+}
+
+impl<'a, T: Copy> RowMap<'a, T> for Overwriting<'a, T> {
+    #[inline(always)]
+    fn elements(&self) -> &[T] {
+        self.0
+    }
+
+    #[inline(always)]
+    fn map(self, f: impl Fn(usize, T) -> T) -> &'a mut [T] {
+        self.1.iter_mut().zip(self.0).enumerate().for_each(|(i, (to, &x))| *to = f(i, x));
+        self.1
+    }
+}
+
+impl<'a, T: Element> RowMap<'a, T> for Writing<'a, '_, T> {
+    #[inline(always)]
+    fn elements(&self) -> &[T] {
+        self.0
+    }
+
+    #[inline(always)]
+    fn map(self, f: impl Fn(usize, T) -> T) -> &'a mut [T] {
+        self.1.write(self.0.len(), |i| f(i, self.0[i]))
+    }
+}
+
+/// What becomes of a lane.
+trait Lane: Sync {
+    /// Writes it.
+    fn write<'a, T: Real>(&self, row: impl RowMap<'a, T>);
 }
 
 fn lanewise(x: &Array, axis: usize, lane: impl Lane) -> Result<Array> {
     widened(x, |x| {
         let length = x.shape().get(axis).copied().unwrap_or(0);
-        each_dtype!(x.dtype(), T: float => map_lanes(x, axis, length, |from: &[T], to: &mut [T]| {
+        each_dtype!(x.dtype(), T: float => write_lanes(x, axis, length, |from: &[T], out: &mut Output<T>| {
             vectorised(
                 #[inline(always)]
-                || lane.write(Some(from), to),
+                || lane.write(Writing(from, out)),
             )
         }))
     })
+}
+
+/// The largest element, or 0 of none; any where one is NaN, which makes NaN of all that it is taken from.
+#[inline(always)]
+fn highest<T: Real>(lane: &[T]) -> T {
+    extreme(lane, |a, b| if b > a { b } else { a }).unwrap_or(T::ZERO)
 }
 
 struct SoftMax;
 
 impl Lane for SoftMax {
     #[inline(always)]
-    fn write<T: Real>(&self, from: Option<&[T]>, lane: &mut [T]) {
-        let highest = extreme(from.unwrap_or(lane), number::max).unwrap_or(T::ZERO);
-        each(from, lane, |x| (x - highest).exp());
+    fn write<'a, T: Real>(&self, row: impl RowMap<'a, T>) {
+        let highest = highest(row.elements());
+        let lane = row.map(|_, x| (x - highest).exp_up_to_0());
         // The sum is at least 1, if it is a number: its reciprocal is a normal one.
-        let factor = T::of(1.0 / total(lane, T::widen));
-        each(None, lane, |x| x * factor);
+        let factor = T::of(1.0 / float_total(lane, |x| x, |x| x));
+        lane.iter_mut().for_each(|x| *x *= factor);
     }
 }
 
 /// [`softmax`] of a row of f32, in place.
 #[inline(always)]
 pub fn softmax_row(row: &mut [f32]) {
-    SoftMax.write(None, row);
+    SoftMax.write(InPlace(row));
 }
 
 struct LogSoftMax;
 
 impl Lane for LogSoftMax {
     #[inline(always)]
-    fn write<T: Real>(&self, from: Option<&[T]>, lane: &mut [T]) {
-        let x = from.unwrap_or(lane);
-        let highest = extreme(x, number::max).unwrap_or(T::ZERO);
-        let log = T::narrow(total(x, |x| (x - highest).exp().widen()).ln());
-        each(from, lane, |x| x - highest - log);
+    fn write<'a, T: Real>(&self, row: impl RowMap<'a, T>) {
+        let highest = highest(row.elements());
+        let log = T::of(float_total(row.elements(), |x| (x - highest).exp_up_to_0(), |x| (x - highest.widen()).exp()).ln());
+        row.map(|_, x| x - highest - log);
     }
 }
 
@@ -114,33 +164,29 @@ fn normalise_from(
     widened(x, |x| {
         each_dtype!(x.dtype(), T: float => {
             let (scale, bias) = (parameter::<T>(scale, shape)?, parameter::<T>(bias, shape)?);
-            map_rows(x, length, |_, row: &[T], out: &mut [T]| {
+            write_rows(x, length, |_, row: &[T], out: &mut Output<T>| {
                 vectorised(
                     #[inline(always)]
-                    || normalise_row(Some(row), out, &of, scale.as_deref(), bias.as_deref()),
+                    || normalise_row(Writing(row, out), &of, scale.as_deref(), bias.as_deref()),
                 )
             })
         })
     })
 }
 
-/// A row of `from`, or else the one that is there, moved and scaled by what `of` makes of mean and variance, then by the parameters.
+/// A row moved and scaled by what `of` makes of mean and variance, then by the parameters.
 #[inline(always)]
-fn normalise_row<T: Real>(from: Option<&[T]>, row: &mut [T], of: impl Fn(f64, f64) -> (f64, f64), scale: Option<&[T]>, bias: Option<&[T]>) {
-    let (mean, variance) = variance(from.unwrap_or(row));
+fn normalise_row<'a, T: Real>(row: impl RowMap<'a, T>, of: impl Fn(f64, f64) -> (f64, f64), scale: Option<&[T]>, bias: Option<&[T]>) {
+    let length = row.elements().len();
+    let (mean, variance) = variance(row.elements());
     let (shift, factor) = of(mean, variance);
     let (shift, factor) = (T::of(shift), T::of(factor));
-    if let (Some(from), Some(scale), Some(bias)) = (from, scale, bias) {
-        let operands = from.iter().zip(scale).zip(bias);
-        return row.iter_mut().zip(operands).for_each(|(to, ((&x, &scale), &bias))| *to = (x - shift) * factor * scale + bias);
-    }
-    each(from, row, |x| (x - shift) * factor);
-    match (scale, bias) {
-        (Some(scale), Some(bias)) => row.iter_mut().zip(scale).zip(bias).for_each(|((x, &scale), &bias)| *x = *x * scale + bias),
-        (Some(scale), None) => row.iter_mut().zip(scale).for_each(|(x, &scale)| *x *= scale),
-        (None, Some(bias)) => row.iter_mut().zip(bias).for_each(|(x, &bias)| *x += bias),
-        (None, None) => {}
-    }
+    match (scale.map(|scale| &scale[..length]), bias.map(|bias| &bias[..length])) {
+        (Some(scale), Some(bias)) => row.map(|i, x| (x - shift) * factor * scale[i] + bias[i]),
+        (Some(scale), None) => row.map(|i, x| (x - shift) * factor * scale[i]),
+        (None, Some(bias)) => row.map(|i, x| (x - shift) * factor + bias[i]),
+        (None, None) => row.map(|_, x| (x - shift) * factor),
+    };
 }
 
 /// The parameters of a [`layer_norm`] over the last axis, of f32.
@@ -176,21 +222,24 @@ impl RowOperator {
             for (i, row) in (first..).zip(rows.chunks_exact_mut(length)) {
                 vectorised(
                     #[inline(always)]
-                    || self.write(x.map(|x| &x[i * length..][..length]), row),
+                    || match x {
+                        Some(x) => self.write(Overwriting(&x[i * length..][..length], row)),
+                        None => self.write(InPlace(row)),
+                    },
                 );
             }
         });
     }
 
     #[inline(always)]
-    fn write(&self, from: Option<&[f32]>, row: &mut [f32]) {
+    fn write<'a>(&self, row: impl RowMap<'a, f32>) {
         match self {
             RowOperator::Norm(norm) => {
                 let of = |mean, variance: f64| (mean, 1.0 / (variance + norm.epsilon).sqrt());
-                normalise_row(from, row, of, Some(&norm.scale), norm.bias.as_deref());
+                normalise_row(row, of, Some(&norm.scale), norm.bias.as_deref());
             }
-            RowOperator::Softmax => SoftMax.write(from, row),
-            RowOperator::LogSoftmax => LogSoftMax.write(from, row),
+            RowOperator::Softmax => SoftMax.write(row),
+            RowOperator::LogSoftmax => LogSoftMax.write(row),
         }
     }
 }

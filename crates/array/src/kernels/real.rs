@@ -26,6 +26,8 @@ pub trait Real:
     fn is_finite(self) -> bool;
     /// e to this power.
     fn exp(self) -> Self;
+    /// e to this power, which is not above 0; 0 where it would be below the normal values.
+    fn exp_up_to_0(self) -> Self;
     /// e to this power, less 1: exact near 0.
     fn expm1(self) -> Self;
     /// The natural logarithm.
@@ -64,6 +66,7 @@ macro_rules! functions {
 
 functions! {
     exp: fast_math_f32::exp, f64::exp;
+    exp_up_to_0: fast_math_f32::exp_up_to_0, f64::exp;
     expm1: f32::exp_m1, f64::exp_m1;
     ln: f32::ln, f64::ln;
     ln_1p_unit: fast_math_f32::ln_1p_unit, f64::ln_1p;

@@ -1,6 +1,7 @@
 //! Reductions: sums, means, extremes and norms along axes.
 //!
-//! Floats of every width are summed in doubles, sixteen partial sums a lane, and rounded once; integers in i64, wrapping.
+//! Floats of every width are summed in doubles, sixteen partial sums a lane, and rounded once (variances: sums of four in their own precision first); integers in i64,
+//! wrapping.
 //! The result has the dtype of the operand unless said otherwise: cast before where torch promotes (a sum of i32 to i64).
 //! No axes means no reduction: every element is a lane of its own. "All axes" is the caller's to spell out.
 
@@ -32,20 +33,52 @@ pub(super) fn total<T: Copy, W: Number>(lane: &[T], of: impl Fn(T) -> W) -> W {
     sums.into_iter().fold(W::ZERO, W::add)
 }
 
+/// The sum of a function of every element of a lane of floats: sums of a few elements in their own precision, which are added in doubles.
+/// Where a sum of a few overflows, all are taken in doubles by `wide`.
+#[inline(always)]
+pub(super) fn float_total<T: Real>(lane: &[T], of: impl Fn(T) -> T, wide: impl Fn(f64) -> f64) -> f64 {
+    const WIDE: usize = 4 * PARTS;
+    let mut sums = [0f64; WIDE];
+    for block in lane.chunks(4 * WIDE) {
+        let mut few = [T::ZERO; WIDE];
+        let (rows, rest) = block.as_chunks::<WIDE>();
+        for row in rows {
+            few.iter_mut().zip(row).for_each(|(sum, &x)| *sum += of(x));
+        }
+        few.iter_mut().zip(rest).for_each(|(sum, &x)| *sum += of(x));
+        sums.iter_mut().zip(few).for_each(|(sum, few)| *sum += few.widen());
+    }
+    let sum = joined(sums, |a, b| a + b);
+    if sum.is_finite() { sum } else { total(lane, |x| wide(x.widen())) }
+}
+
+/// Values joined in pairs until one is left.
+#[inline(always)]
+fn joined<T: Copy, const N: usize>(mut values: [T; N], join: impl Fn(T, T) -> T) -> T {
+    let mut count = N;
+    while count > 1 {
+        count /= 2;
+        let (first, second) = values.split_at_mut(count);
+        first.iter_mut().zip(second).for_each(|(a, b)| *a = join(*a, *b));
+    }
+    values[0]
+}
+
 /// The number of a lane that `pick` prefers to every other; `None` where there is none.
 #[inline(always)]
 pub(super) fn extreme<T: Element>(lane: &[T], pick: impl Fn(T, T) -> T) -> Option<T> {
-    let mut best = [*lane.first()?; PARTS];
-    let (blocks, rest) = lane.as_chunks::<PARTS>();
+    const WIDE: usize = 4 * PARTS;
+    let mut best = [*lane.first()?; WIDE];
+    let (blocks, rest) = lane.as_chunks::<WIDE>();
     for block in blocks {
-        for (best, &x) in best.iter_mut().zip(block) {
-            *best = pick(*best, x);
-        }
+        best.iter_mut().zip(block).for_each(|(best, &x)| *best = pick(*best, x));
     }
-    for (best, &x) in best.iter_mut().zip(rest) {
-        *best = pick(*best, x);
+    let (blocks, rest) = rest.as_chunks::<PARTS>();
+    for (best, block) in best.as_chunks_mut::<PARTS>().0.iter_mut().zip(blocks) {
+        best.iter_mut().zip(block).for_each(|(best, &x)| *best = pick(*best, x));
     }
-    best.into_iter().reduce(pick)
+    best.iter_mut().zip(rest).for_each(|(best, &x)| *best = pick(*best, x));
+    Some(joined(best, pick))
 }
 
 /// Refuses a reduction of no elements that has no neutral element.
@@ -172,12 +205,22 @@ pub fn l2(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 #[inline(always)]
 pub(super) fn variance<T: Real>(lane: &[T]) -> (f64, f64) {
     let n = lane.len() as f64;
-    let mean = total(lane, T::widen) / n;
-    let squares = total(lane, |x| {
-        let distance = x.widen() - mean;
-        distance * distance
-    });
-    (mean, squares / n)
+    let mean = float_total(lane, |x| x, |x| x) / n;
+    // The distances are from the mean as T holds it, and what that is off is taken from the mean of their squares.
+    let near = T::of(mean);
+    let off = mean - near.widen();
+    let squares = float_total(
+        lane,
+        |x| {
+            let distance = x - near;
+            distance * distance
+        },
+        |x| {
+            let distance = x - near.widen();
+            distance * distance
+        },
+    );
+    (mean, (squares / n - off * off).max(0.0))
 }
 
 /// The index (i64) of the largest element along an axis: the first of several, or the last; a NaN where there is one.
