@@ -55,6 +55,18 @@ pub struct Clip {
     pub high: Option<Scalar>,
 }
 
+impl Clip {
+    fn apply(self, x: &Tensor) -> Result<Tensor> {
+        apply_one(self, &[x])
+    }
+
+    /// With infinities for ends that are absent: without them ONNX cuts an infinite float at the largest finite one.
+    fn apply_with_infinities(self, x: &Tensor) -> Result<Tensor> {
+        let end = |end: Option<Scalar>, infinity: f64| if x.dtype().is_float() { end.or(Some(Scalar::Float(infinity))) } else { end };
+        Clip { low: end(self.low, f64::NEG_INFINITY), high: end(self.high, f64::INFINITY) }.apply(x)
+    }
+}
+
 impl Operator for Clip {
     fn name(&self) -> &'static str {
         "Clip"
@@ -93,7 +105,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
             Some(number) => Ok(Some(number.clone())),
             None => Ok(node.find_float(attribute)?.map(|number| Tensor::weak(f64::from(number)))),
         };
-        Ok(vec![x.clamp_tensors(end(1, "min")?.as_ref(), end(2, "max")?.as_ref())?])
+        // An absent end stays absent: what becomes of an infinity is left to who runs the model.
+        Ok(vec![clamped(x, end(1, "min")?.as_ref(), end(2, "max")?.as_ref(), Clip::apply)?])
     }),
 ];
 
@@ -143,7 +156,7 @@ impl Tensor {
             _ => (i64::MIN, i64::MAX),
         };
         let held = |end: Option<Scalar>| end.map(|end| if dtype.is_int() { Scalar::Int(end.to_i64().clamp(least, most)) } else { end });
-        apply_one(Clip { low: held(low), high: held(high) }, &[&self.cast(dtype)?])
+        Clip { low: held(low), high: held(high) }.apply_with_infinities(&self.cast(dtype)?)
     }
 
     /// Between two tensors that broadcast, either of which may be absent; where they cross, the high one wins.
@@ -152,26 +165,29 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn clamp_tensors(&self, low: Option<&Tensor>, high: Option<&Tensor>) -> Result<Tensor> {
-        let strong = |x: &Tensor| (x.dtype(), x.strength());
-        // A bound that decides the dtype is more than a number, and Clip takes no truth values.
-        let keeps = |end: &Tensor| {
-            self.dtype() != DType::Bool && DType::result(&[strong(self), strong(end)]).is_ok_and(|dtype| dtype == self.dtype())
-        };
-        let number = |end: Option<&Tensor>| match end {
-            None => Some(None),
-            Some(end) if end.numel() == 1 && end.rank() == 0 && keeps(end) => end.constant().and_then(|array| array.item().ok()).map(Some),
-            Some(_) => None,
-        };
-        if let (Some(low), Some(high)) = (number(low), number(high)) {
-            return apply_one(Clip { low, high }, &[self]);
-        }
-        if let (Some(low), Some(high)) = (low, high) {
-            let [x, low, high] = Tensor::promoted_all([self.clone(), low.clone(), high.clone()])?;
-            return x.maximum(low)?.minimum(high);
-        }
-        let raised = low.map_or(Ok(self.clone()), |low| self.maximum(low))?;
-        high.map_or(Ok(raised.clone()), |high| raised.minimum(high))
+        clamped(self, low, high, Clip::apply_with_infinities)
     }
+}
+
+/// A clip where the ends are numbers, else maxima and minima.
+fn clamped(x: &Tensor, low: Option<&Tensor>, high: Option<&Tensor>, clip: fn(Clip, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let strong = |x: &Tensor| (x.dtype(), x.strength());
+    // A bound that decides the dtype is more than a number, and Clip takes no truth values.
+    let keeps = |end: &Tensor| x.dtype() != DType::Bool && DType::result(&[strong(x), strong(end)]).is_ok_and(|dtype| dtype == x.dtype());
+    let number = |end: Option<&Tensor>| match end {
+        None => Some(None),
+        Some(end) if end.numel() == 1 && end.rank() == 0 && keeps(end) => end.constant().and_then(|array| array.item().ok()).map(Some),
+        Some(_) => None,
+    };
+    if let (Some(low), Some(high)) = (number(low), number(high)) {
+        return clip(Clip { low, high }, x);
+    }
+    if let (Some(low), Some(high)) = (low, high) {
+        let [x, low, high] = Tensor::promoted_all([x.clone(), low.clone(), high.clone()])?;
+        return x.maximum(low)?.minimum(high);
+    }
+    let raised = low.map_or(Ok(x.clone()), |low| x.maximum(low))?;
+    high.map_or(Ok(raised.clone()), |high| raised.minimum(high))
 }
 
 /// What the laws are tried on.

@@ -351,3 +351,14 @@ fn rows_that_a_call_has_none_of_are_flattened_too() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_clip_with_one_end_keeps_infinities_in_the_file_that_is_written() -> Result<()> {
+    let traced = trace_fn(|x: Tensor| x.clamp(Some(0.0.into()), None), &ones(&[2]))?;
+    let model = traced.to_model()?;
+    // Without a maximum ONNX cuts at the largest finite number.
+    assert_eq!(model.proto.graph.as_ref().unwrap().node[0].input.len(), 3, "{model}");
+    let x = Tensor::from(&[f32::INFINITY, f32::NEG_INFINITY]);
+    assert_eq!(reloaded(&traced).forward(&[x])?[0].to_vec::<f32>()?, [f32::INFINITY, 0.0]);
+    Ok(())
+}

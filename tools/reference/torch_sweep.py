@@ -44,7 +44,7 @@ DTYPES = FLOATS + INTS + [torch.bool]
 LEFT_OUT = re.compile(
     r"^(rand|bernoulli|dropout|alpha_dropout|feature_|multinomial|normal|poisson|rrelu|empty|new_empty|binomial|exponential|geometric|cauchy|uniform|log_normal|native_dropout|_fused|"
     r"item|sym_|size|stride|numel|dim$|is_|_local_scalar|set_|resize|_standard_gamma|_sample_dirichlet|_dirichlet|lstm|gru|rnn_|_pack|_pad_packed|quantize|fake_quant|_assert|_nested|"
-    r"linalg_eig|eig|svd|linalg_svd$|_linalg|qr|linalg_qr|lu|linalg_lu|geqrf|ormqr|triangular|_efficient|_flash|_scaled_dot|to$|type_as|_to_copy|data|detach|lift|alias|contiguous|clone|copy$|copy_|"
+    r"linalg_eig$|linalg_eigh|eig|svd|linalg_svd$|_linalg|qr|linalg_qr|lu|linalg_lu|geqrf|ormqr|triangular|_efficient|_flash|_scaled_dot|to$|type_as|_to_copy|data|detach|lift|alias|contiguous|clone|copy$|copy_|"
     r"Int|Float|Bool|ScalarImplicit|storage_offset|element_size|__|nonzero_numpy|linalg_householder|histogramdd|kaiser|_cudnn|cudnn|miopen|mkldnn|_thnn|_batch_norm|native_batch_norm|_native|hspmm|"
     r"_weight_norm|_transformer|_native_multi|_addmm_act|_int_mm|_conj|_neg|_reshape|_unsafe|_foreach|_euclidean|_trilinear|_slow_conv|slow_conv|scaled_dot|native_group_norm|_transform_bias|_softmax_backward|_log_softmax_backward|_histogramdd_bin|linalg__powsum|as_strided_scatter|sspaddmm|stft|istft|fft_|view_as|real|imag|polar|complex|angle|_make|_sparse|unsafe|resolve|pin|_pin|linalg_ldl|lobpcg|"
     r"cholesky_inverse|linalg_lstsq|linalg_tensor|linalg_matrix_rank|linalg_pinv|linalg_inv|inverse|linalg_solve|linalg_det|det|logdet|slogdet|linalg_slogdet|linalg_cond|linalg_cholesky|cholesky|orgqr|matrix_exp|linalg_matrix_exp|pdist|_pdist)"
