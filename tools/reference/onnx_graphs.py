@@ -197,6 +197,8 @@ class Case:
 
     def __init__(self, seed, op, model, feeds):
         self.seed, self.op, self.model, self.feeds = seed, op, model, feeds
+        # Whether what is right was computed in single precision, whatever the types of the graph are.
+        self.in_singles = False
 
     @property
     def opset(self):

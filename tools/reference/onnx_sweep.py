@@ -4,8 +4,9 @@ usage: onnx_sweep.py [--ontrace PATH] [--seed N] [--count N] [--only OP,OP] [--j
 
 Case i of a run has the seed N + i. Graphs of one opset are put into one model, side by side, so that a process runs a dozen; where such a model is
 refused or a value in it differs, its graphs run one by one (and where they are right then, the verdict is "together"). Each graph runs with `ontrace run --backend tract`, `--backend eager`, and the file that `ontrace convert` writes
-runs in ONNX Runtime; all are compared with what ONNX Runtime and onnx.reference give for the graph itself. Where those two disagree, RIGHT below says
-who is right by the standard, and why; a disagreement that it does not name is reported as "unsettled". Exit status 1 where a value of ontrace differs.
+runs in ONNX Runtime; all are compared with what ONNX Runtime and onnx.reference give for the graph itself. Where those two disagree, RIGHT in onnx_verdicts.py says
+who is right by the standard, and why; a disagreement that it does not name is reported as "unsettled". Where neither computes a graph, ONNX Runtime
+does in the types that it has kernels for, if it can. Exit status 1 where a value of ontrace differs.
 Needs onnx, onnxruntime and numpy. --leave writes the cases that fail, each in a folder as ONNX's backend tests are.
 """
 import argparse
@@ -27,7 +28,9 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 import onnx_graphs
-from onnx_verdicts import no_reference, right, same
+import onnx_singles
+from onnx_formulas import FORMULAS
+from onnx_verdicts import is_open, no_reference, right, same
 
 LIMIT = 60
 # Seeds of one task of a process, and graphs of one model.
@@ -46,7 +49,7 @@ def by_runtime(model, feeds):
 
 
 def by_reference(case):
-    results = ReferenceEvaluator(case.model).run(None, case.feeds)
+    results = ReferenceEvaluator(case.model, new_ops=FORMULAS).run(None, case.feeds)
     return [np.asarray(result) for result in results]
 
 
@@ -96,6 +99,20 @@ def ours(program, case, folder):
     return results
 
 
+def by_singles(case):
+    """What ONNX Runtime gives for the graph in the types that it has kernels for."""
+    model, feeds, dtypes = onnx_singles.in_singles(case)
+    try:
+        arrays = by_runtime(model.SerializeToString(), feeds)
+    except Exception:  # opset 22 only gave its operators more types
+        model.opset_import[0].version = min(case.opset, 21)
+        arrays = by_runtime(model.SerializeToString(), feeds)
+    arrays = onnx_singles.back(arrays, dtypes)
+    if arrays is None:
+        raise ValueError("a value leaves its type")
+    return arrays
+
+
 def declared(case, arrays):
     """The arrays if they have the types that the graph declares (which onnx's own inference gave), and else what is wrong."""
     if isinstance(arrays, str):
@@ -113,11 +130,17 @@ def judged(case):
     """What is right, who says so, and whether the two oracles left that open."""
     runtime = declared(case, attempt(by_runtime, case.model.SerializeToString(), case.feeds))
     reference = no_reference(case) or declared(case, attempt(by_reference, case))
-    if isinstance(runtime, str) and isinstance(reference, str):
-        return None, "neither", f"{runtime[:150]} | {reference[:150]}"
     if isinstance(runtime, str):
-        # Of what onnx.reference computes wrong, nobody has a say then.
         who, why = right(case)
+        # A kernel for other types has a say where there is none, but not on what no implementation decides.
+        if "NOT_IMPLEMENTED" in runtime and not is_open(case) and (who == "runtime" or who == "unsettled" and isinstance(reference, str)):
+            singles = declared(case, attempt(by_singles, case))
+            if not isinstance(singles, str):
+                case.in_singles = True
+                return singles, "singles", ""
+        if isinstance(reference, str):
+            return None, "neither", f"{runtime[:150]} | {reference[:150]}"
+        # Of what onnx.reference computes wrong, nobody has a say then.
         return (None, "neither", why) if who in ("runtime", "neither") else (reference, "reference", runtime)
     if isinstance(reference, str):
         who, why = right(case)
@@ -135,13 +158,13 @@ def verdicts(case, oracle, expected, results):
     for way, got in results.items():
         if isinstance(got, str):
             # What ONNX Runtime refuses in the model itself, it refuses in what was written.
-            lacks = way == "converted" and ("NOT_IMPLEMENTED" in got or (oracle == "reference" and "[ONNXRuntimeError]" in got))
+            lacks = way == "converted" and ("NOT_IMPLEMENTED" in got or (oracle in ("reference", "singles") and "[ONNXRuntimeError]" in got))
             rows.append((case.seed, case.op, case.opset, oracle, way, "no kernel" if lacks else "refused", got))
         else:
             difference = same(case, got, expected)
             verdict = "differs" if difference else "right"
             # Where ONNX Runtime departs from the standard it does so with what was written, too.
-            if difference and way == "converted" and oracle == "reference":
+            if difference and way == "converted" and oracle in ("reference", "singles"):
                 own = attempt(by_runtime, case.model.SerializeToString(), case.feeds)
                 verdict = "its fault" if not isinstance(own, str) and same(case, got, own) is None else verdict
             rows.append((case.seed, case.op, case.opset, oracle, way, verdict, difference or ""))
