@@ -363,6 +363,10 @@ impl Array {
         }
         Ok(match self.span::<T>()?.0 {
             Cow::Borrowed(span) => self.view_of(span)?.into(),
+            Cow::Owned(span) if self.is_contiguous() => {
+                let array = ArrayD::from_shape_vec(IxDyn(&self.shape), span);
+                array.map_err(|error| Error::internal(format!("ndarray cannot take this array: {error}")))?.into()
+            }
             Cow::Owned(span) => self.view_of(&span)?.to_owned().into(),
         })
     }
@@ -393,8 +397,14 @@ impl Array {
     /// As [`Array::view`]; [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         let (elements, start) = self.span::<T>()?;
-        room::<T>(count(&self.shape)?)?;
-        Ok(strided_loop::StridedLoop::new(&self.shape, [&self.strides]).gather(&elements, start))
+        match elements {
+            // They were copied already because they were unaligned.
+            Cow::Owned(elements) if self.is_contiguous() => Ok(elements),
+            elements => {
+                room::<T>(count(&self.shape)?)?;
+                Ok(strided_loop::StridedLoop::new(&self.shape, [&self.strides]).gather(&elements, start))
+            }
+        }
     }
 
     /// The elements as doubles, in row-major order, whatever the dtype.

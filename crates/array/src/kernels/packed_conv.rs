@@ -2,17 +2,18 @@
 //! into a core's cache and multiplied there, and what follows the sum is done before it leaves the cache.
 
 use super::depthwise::Depthwise;
-use super::fill::write_lines;
+use super::fill::{write_lines, zeros};
 use super::fused_activation::{FusedActivation, add};
 use super::packed_gemm::{Ends, Finish, Left, Panels, Segment, segments};
 use super::room::with_room;
 use super::take::{advance, unravel};
 use super::threads::threads;
+use super::vector::LINE;
 use super::window::Window;
 use super::winograd::{FinishRun, Images, Winograd};
 use crate::array::count;
 use crate::error::{Error, Result};
-use ndarray::{ArrayView3, ArrayViewMut2, Axis, s};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, Axis, s};
 use std::sync::OnceLock;
 
 /// Elements of a task that are worth a thread of their own.
@@ -95,12 +96,21 @@ impl PackedConv {
     /// Filters of shape (out, in / groups, taps) as a matrix a group.
     fn matrices(&self, filters: ArrayView3<f32>) -> Result<Vec<Panels>> {
         let (_, channels, taps) = filters.dim();
-        let together = self.together();
+        let (count, size, together) = (self.filters, channels * taps, self.together());
+        let filters = filters.as_standard_layout();
+        let filters = filters.as_slice().unwrap_or_default();
         let parts = segments((0..taps / together).map(|_| 0), together * channels);
         let matrix = |group: usize| {
-            let filters = filters.slice(s![group * self.filters..(group + 1) * self.filters, .., ..]).permuted_axes([2, 1, 0]);
-            let matrix = filters.as_standard_layout();
-            let matrix = matrix.view().into_shape_with_order((taps * channels, self.filters));
+            let mut matrix = zeros::<f32>(count * size)?;
+            for (first, filters) in (0..).step_by(LINE).zip(filters[group * count * size..][..count * size].chunks((LINE * size).max(1))) {
+                let filters: Vec<&[f32]> = filters.chunks_exact(size).collect();
+                for at in 0..size {
+                    let row = at % taps * channels + at / taps;
+                    let line = &mut matrix[row * count + first..][..filters.len()];
+                    line.iter_mut().zip(&filters).for_each(|(to, filter)| *to = filter[at]);
+                }
+            }
+            let matrix = ArrayView2::from_shape((size, count), &matrix);
             Panels::for_segments(matrix.map_err(|error| Error::internal(error.to_string()))?, &parts)
         };
         (0..self.groups).map(matrix).collect()

@@ -4,10 +4,13 @@ use bytemuck::{Pod, Zeroable};
 use pulp::MemMask;
 use pulp::Simd;
 
-/// Elements that a core reads at once.
+/// Elements of f32 that a core reads at once.
+pub const LINE: usize = 16;
+
+/// As many.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C, align(64))]
-pub struct CacheLine([f32; 16]);
+pub struct CacheLine([f32; LINE]);
 
 /// A float of which this machine computes several at once.
 pub trait SimdFloat: Pod {

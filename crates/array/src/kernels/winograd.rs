@@ -6,10 +6,10 @@ use super::fused_activation::between_vectors;
 use super::packed_gemm::{Ends, Panels};
 use super::room::with_room;
 use super::threads::{run_items, threads};
-use super::vector::{load, store};
+use super::vector::{LINE, load, store, vectorised};
 use super::window::Window;
 use crate::error::{Error, Result};
-use ndarray::{Array3, ArrayView2, ArrayView3, s};
+use ndarray::{Array3, ArrayView2, ArrayView3};
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -51,6 +51,23 @@ pub(super) struct Images<'a> {
 /// What is done to results that lie together, the first of which has this index among all.
 pub(super) type FinishRun<'a> = &'a (dyn Fn(usize, &mut [f32]) + Sync);
 
+/// The transformed taps of a channel in up to [`LINE`] filters, each of `size` taps: a line for each element of a patch.
+#[inline(always)]
+fn transformed(filters: &[f32], size: usize, channel: usize) -> [[f32; LINE]; ELEMENTS] {
+    let mut taps = [[0.0; LINE]; 9];
+    for (i, filter) in filters.chunks_exact(size).enumerate() {
+        taps.iter_mut().zip(&filter[channel * 9..]).for_each(|(tap, &x)| tap[i] = f64::from(x));
+    }
+    let sum = |factors: [f64; 3], x: [&[f64; LINE]; 3]| -> [f64; LINE] {
+        std::array::from_fn(|i| factors[0] * x[0][i] + factors[1] * x[1][i] + factors[2] * x[2][i])
+    };
+    let rows = FILTER.map(|row| [0, 1, 2].map(|j| sum(row, [&taps[j], &taps[3 + j], &taps[6 + j]])));
+    std::array::from_fn(|element| {
+        let [x, y, z] = &rows[element / SIDE];
+        sum(FILTER[element % SIDE], [x, y, z]).map(|sum| sum as f32)
+    })
+}
+
 impl Winograd {
     /// Whether a convolution is worth it: its taps, how they slide, its channels and filters, and the sizes of its results.
     pub fn suits(kernel: &[usize], window: &Window, channels: usize, filters: usize, steps: &[usize]) -> bool {
@@ -64,18 +81,23 @@ impl Winograd {
     /// # Errors
     /// [`TooBig`](crate::ErrorCode::TooBig) where the machine has no room for them.
     pub fn new(filters: ArrayView3<f32>) -> Result<Option<Winograd>> {
-        let (count, channels, _) = filters.dim();
-        let size = channels.saturating_mul(count);
+        let (count, channels, taps) = filters.dim();
+        let (size, values) = (channels.saturating_mul(count), filters.as_standard_layout());
         let mut elements = super::fill::zeros::<f32>(size.saturating_mul(ELEMENTS))?;
-        for (channel, filter) in (0..channels).flat_map(|channel| (0..count).map(move |filter| (channel, filter))) {
-            let taps = filters.slice(s![filter, channel, ..]);
-            let rows: [[f64; 3]; SIDE] =
-                FILTER.map(|row| std::array::from_fn(|j| (0..3).map(|i| row[i] * f64::from(taps[3 * i + j])).sum::<f64>()));
-            for (element, (a, b)) in pairs(SIDE).enumerate() {
-                let sum: f64 = FILTER[b].iter().zip(rows[a]).map(|(factor, tap)| factor * tap).sum();
-                elements[element * size + channel * count + filter] = sum as f32;
-            }
-        }
+        let filters = values.as_slice().unwrap_or_default().chunks((LINE * channels * taps).max(1));
+        vectorised(
+            #[inline(always)]
+            || {
+                for (filters, first) in filters.zip((0..).step_by(LINE)) {
+                    for channel in 0..channels {
+                        let at = channel * count + first..channel * count + count.min(first + LINE);
+                        for (element, line) in transformed(filters, channels * taps, channel).iter().enumerate() {
+                            elements[element * size..][at.clone()].copy_from_slice(&line[..at.len()]);
+                        }
+                    }
+                }
+            },
+        );
         if !elements.iter().all(|element| element.is_finite()) {
             return Ok(None);
         }
