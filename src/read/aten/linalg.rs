@@ -86,16 +86,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     tuple(
         "linalg_lstsq(Tensor self, Tensor b, float? rcond=None, *, str? driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values)",
-        |a| match a.opt_str("driver")? {
-            Some("gels") => {
-                let (solution, residuals) = a.tensor("self")?.lstsq(&a.tensor("b")?)?;
-                let nothing = |dtype| Tensor::zeros([0], dtype);
-                let dtype = solution.dtype();
-                Ok(vec![solution, residuals, nothing(DType::I64)?, nothing(dtype)?])
-            }
-            // The others find out the rank, by estimates of singular values.
-            _ => Err(Error::unsupported("lstsq is supported for matrices of full rank only").help("driver=\"gels\" assumes full rank")),
-        },
+        least_squares,
     ),
     tuple("geqrf(Tensor self) -> (Tensor a, Tensor tau)", |a| a.tensor("self")?.geqrf().map(|(packed, tau)| vec![packed, tau])),
     one("linalg_householder_product(Tensor input, Tensor tau) -> Tensor", |a| a.tensor("input")?.householder_product(&a.tensor("tau")?)),
@@ -238,6 +229,32 @@ fn named_norm(name: Option<&str>) -> Result<MatrixNorm> {
         Some("nuc") => Ok(MatrixNorm::Nuclear),
         Some(other) => Err(Error::argument(format!("there is no matrix norm `{other}`"))),
     }
+}
+
+/// The least squares solution by one of LAPACK's drivers, with what it tells besides.
+fn least_squares(a: &Args) -> Result<Vec<Tensor>> {
+    let (x, b) = (a.tensor("self")?, a.tensor("b")?);
+    let nothing = |dtype| Tensor::zeros([0], dtype);
+    let driver = a.opt_str("driver")?.unwrap_or("gelsy");
+    if driver == "gels" {
+        let (solution, residuals) = x.lstsq(&b)?;
+        let dtype = solution.dtype();
+        return Ok(vec![solution, residuals, nothing(DType::I64)?, nothing(dtype)?]);
+    }
+    let (rows, columns) = (x.dim(-2)?, x.dim(-1)?);
+    if driver != "gelsy" && rows != columns && rows.fixed().zip(columns.fixed()).is_none_or(|(rows, columns)| rows > columns) {
+        return Err(Error::unsupported(format!(
+            "lstsq with the driver {driver} and more rows than columns: the size of its residuals depends on the rank"
+        ))
+        .help("the default driver, gelsy, finds the same solution"));
+    }
+    // A vector stands for a matrix of one column.
+    let vector = b.rank() + 1 == x.rank();
+    let relative = a.opt_float("rcond")?.map(|number| Tensor::full((), number, x.dtype())).transpose()?;
+    let inverse = x.pinv(None, relative.as_ref())?;
+    let solution = if vector { inverse.matmul(&b.unsqueeze(-1)?)?.squeeze_axes(&[-1])? } else { inverse.matmul(&b)? };
+    let values = if driver == "gelsy" { nothing(x.dtype())? } else { x.svdvals()? };
+    Ok(vec![solution, nothing(x.dtype())?, x.matrix_rank(None, relative.as_ref())?, values])
 }
 
 /// Whether the upper triangle of a symmetric matrix counts.
