@@ -1,5 +1,6 @@
 //! How much this process has done so far, for the display of progress, and what it is doing, for who explains its end. No result depends on it.
 
+use crate::error::{Error, Result};
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
@@ -42,6 +43,12 @@ impl Work {
 thread_local! {
     /// The nodes that loops may still run on this thread, where a budget is set.
     static LOOPS: Cell<Option<u64>> = const { Cell::new(None) };
+
+    /// The bytes that the values of a loop of such a program may take beyond what it is given.
+    static LOOP_BYTES: Cell<u64> = const { Cell::new(u64::MAX) };
+
+    /// The bytes that they may take in the loops that run on this thread, where one runs.
+    static RUNNING: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 /// A budget of what loops run on this thread as long as it lives, in nodes: for a call of a program that comes from a file, of which nobody knows whether it ends. Inside
@@ -80,13 +87,55 @@ impl LoopBudget {
     /// The bytes of a file that justify a node more.
     const BYTES: u64 = 64;
 
+    /// What the values of a loop may take: this much, and for each byte of the file and of what the loop is given so many more.
+    const MEMORY: (u64, u64, u64) = (1 << 27, 4, 64);
+
+    /// How many calls a comparison of two programs makes at most, and how many times the memory of a run each of them takes.
+    const COMPARISON: (u64, u64) = (128, 4);
+
     /// The budget of a call of a program from a file of this many bytes.
     pub fn of_file(size: usize) -> LoopBudget {
+        LoopBudget::new(size, (1, 1))
+    }
+
+    /// The budget of a comparison of two programs, the longer of which is a file of this many bytes.
+    pub fn of_comparison(size: usize) -> LoopBudget {
+        LoopBudget::new(size, LoopBudget::COMPARISON)
+    }
+
+    fn new(size: usize, (calls, copies): (u64, u64)) -> LoopBudget {
         let is_outermost = LOOPS.get().is_none();
         if is_outermost {
-            LOOPS.set(Some(LoopBudget::FREE.saturating_add(size as u64 / LoopBudget::BYTES)));
+            let (free, each, _) = LoopBudget::MEMORY;
+            LOOP_BYTES.set(free.saturating_add(each.saturating_mul(size as u64)) / copies);
+            LOOPS.set(Some(LoopBudget::FREE.saturating_add(size as u64 / LoopBudget::BYTES).saturating_mul(calls)));
         }
         LoopBudget { is_outermost, _thread: PhantomData }
+    }
+
+    /// The memory of a loop that is given so many bytes, as long as what comes of this lives; it has that of the loop around it, where there is one.
+    pub(crate) fn loop_begins(given: u64) -> LoopMemory {
+        let is_outermost = RUNNING.get().is_none();
+        if is_outermost && LOOPS.get().is_some() {
+            RUNNING.set(Some(LOOP_BYTES.get().saturating_add(LoopBudget::MEMORY.2.saturating_mul(given))));
+        }
+        LoopMemory { is_outermost }
+    }
+
+    /// Whether values in the loops that run may take so many bytes.
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) where they may not.
+    pub(crate) fn allow(bytes: impl FnOnce() -> u64) -> Result<()> {
+        const MB: f64 = 1e6;
+        let Some(limit) = RUNNING.get() else { return Ok(()) };
+        let bytes = bytes();
+        if bytes <= limit {
+            return Ok(());
+        }
+        let (taken, limit) = (bytes as f64 / MB, limit as f64 / MB);
+        Err(Error::too_big(format!("the values of a loop take {taken:.0} MB, the limit is {limit:.0} MB"))
+            .help("the limit grows with the file and with what the loop is given, and --limit raises it"))
     }
 
     pub(crate) fn left() -> Option<u64> {
@@ -108,6 +157,20 @@ impl Drop for LoopBudget {
     fn drop(&mut self) {
         if self.is_outermost {
             LOOPS.set(None);
+            LOOP_BYTES.set(u64::MAX);
+        }
+    }
+}
+
+/// The memory of the loops that run on a thread.
+pub(crate) struct LoopMemory {
+    is_outermost: bool,
+}
+
+impl Drop for LoopMemory {
+    fn drop(&mut self) {
+        if self.is_outermost {
+            RUNNING.set(None);
         }
     }
 }

@@ -9,7 +9,7 @@ const LIBRARY: [&str; 2] = ["crates/array/src", "src"];
 /// The layer of each module of the library: a file uses its own module and modules of a strictly lower layer.
 const LAYERS: &[(&str, u8)] = &[
     ("error", 0),
-    ("work", 0),
+    ("work", 1),
     ("array", 1),
     ("dim", 2),
     ("kernels", 3),

@@ -2,9 +2,9 @@
 
 use super::{Condition, Graph, Guard, Inputs, Source, ValueId};
 use crate::array::Array;
-use crate::dim::{Bindings, Sizes};
+use crate::dim::{Bindings, Sizes, Type};
 use crate::error::{Error, Result, ResultExt};
-use crate::work;
+use crate::work::{self, LoopBudget};
 
 impl Graph {
     /// What each symbol stands for in a call with these inputs.
@@ -98,6 +98,9 @@ impl Graph {
         for (i, node) in self.nodes.iter().enumerate() {
             let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, &values))).collect();
             let _step = work::step(|f| write!(f, "{}\0{}", node.op.name(), node.location));
+            LoopBudget::allow(|| node.outputs.iter().map(|&id| bytes(&self.value(id).ty, &bindings)).fold(0, u64::saturating_add))
+                .at(node.op.name())
+                .at(&node.location)?;
             let outputs = node.op.eval(&Inputs::new(&arguments), Sizes::Bound(&bindings)).at(node.op.name()).at(&node.location)?;
             for (&id, array) in node.outputs.iter().zip(outputs) {
                 // Sizes that depend on data are known from here on.
@@ -179,6 +182,12 @@ impl Graph {
         }
         LastUses { ends, values }
     }
+}
+
+/// The bytes of a value of this type; 0 where a size is not known yet.
+fn bytes(ty: &Type, bindings: &Bindings) -> u64 {
+    let sizes = ty.shape.iter().map(|dim| dim.fixed().or_else(|| bindings.eval(&dim.expr())).map_or(0, |n| n.max(0) as u64));
+    sizes.fold(ty.dtype.size() as u64, u64::saturating_mul)
 }
 
 /// For each node, the values that nothing needs after it.

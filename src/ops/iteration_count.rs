@@ -1,7 +1,8 @@
 //! The bound on the iterations of loops: nobody knows of a program whether it ends.
 
+use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::work::{LoopBudget, Spent};
+use crate::work::{LoopBudget, LoopMemory, Spent};
 use std::cell::Cell;
 
 /// The largest number of iterations of a loop where no budget is set: of a program of one's own.
@@ -19,6 +20,14 @@ pub(crate) struct IterationCount {
     each: u64,
     own: i64,
     is_outermost: bool,
+    /// What was collected of the iterations so far, in bytes.
+    collected: u64,
+    _memory: LoopMemory,
+}
+
+/// What an array takes of its own: a view less than it shows or than it is a view of.
+fn bytes<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> u64 {
+    arrays.into_iter().map(|array| array.byte_len().min(array.storage_len()) as u64).fold(0, u64::saturating_add)
 }
 
 fn too_many(most: i64) -> Error {
@@ -32,11 +41,11 @@ pub(crate) fn unjustified() -> Error {
 }
 
 impl IterationCount {
-    /// Before the first iteration of a loop whose body has so many nodes, and whose number of iterations may be known.
+    /// Before the first iteration of a loop that is given these values, whose body has so many nodes, and whose number of iterations may be known.
     ///
     /// # Errors
     /// [`TooBig`](crate::ErrorCode::TooBig) where the known number is too large.
-    pub(crate) fn start(nodes: usize, iterations: Option<i64>) -> Result<IterationCount> {
+    pub(crate) fn start<'a>(given: impl IntoIterator<Item = &'a Array>, nodes: usize, iterations: Option<i64>) -> Result<IterationCount> {
         let each = 1 + nodes as u64;
         let known = iterations.unwrap_or(0).max(0);
         match LoopBudget::left() {
@@ -48,7 +57,20 @@ impl IterationCount {
         if is_outermost {
             NESTED.set(Some(0));
         }
-        Ok(IterationCount { each, own: 0, is_outermost })
+        Ok(IterationCount { each, own: 0, is_outermost, collected: 0, _memory: LoopBudget::loop_begins(bytes(given)) })
+    }
+
+    /// Looks at what an iteration leaves: the state, and what is collected of it.
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) where all of that takes too much.
+    pub(crate) fn holds<'a>(
+        &mut self,
+        state: impl IntoIterator<Item = &'a Array>,
+        items: impl IntoIterator<Item = &'a Array>,
+    ) -> Result<()> {
+        self.collected = self.collected.saturating_add(bytes(items));
+        LoopBudget::allow(|| self.collected.saturating_add(bytes(state)))
     }
 
     /// Counts an iteration that begins.
@@ -101,11 +123,11 @@ mod tests {
         let mut began = 0;
         let error = loop {
             let mut run = || -> Result<()> {
-                let mut outer = IterationCount::start(1, None)?;
+                let mut outer = IterationCount::start([], 1, None)?;
                 loop {
                     outer.count()?;
                     began += 1;
-                    let mut within = IterationCount::start(3, Some(inner))?;
+                    let mut within = IterationCount::start([], 3, Some(inner))?;
                     (0..inner).try_for_each(|_| {
                         began += 1;
                         within.count()
@@ -132,19 +154,19 @@ mod tests {
         assert_eq!(runs(64 << 19, 0), 1 << 19);
         assert!(runs(0, 1000) < 140_000);
         let _budget = LoopBudget::of_file(0);
-        assert!(IterationCount::start(1, Some(1 << 18)).is_ok() && IterationCount::start(2, Some(1 << 18)).is_err());
+        assert!(IterationCount::start([], 1, Some(1 << 18)).is_ok() && IterationCount::start([], 2, Some(1 << 18)).is_err());
         // Steps inside one operator are taken from it, too.
         assert!(spend_steps(10).is_ok() && spend_steps(1 << 19).is_err());
         // The outermost budget holds.
         let _raised = LoopBudget::of_file(64 << 20);
-        assert!(IterationCount::start(2, Some(1 << 18)).is_err());
+        assert!(IterationCount::start([], 2, Some(1 << 18)).is_err());
     }
 
     #[test]
     fn a_program_of_ones_own_may_run_a_loop_of_millions_but_not_for_ever() {
-        assert!(IterationCount::start(50, Some(MOST)).is_ok());
-        assert_eq!(IterationCount::start(0, Some(i64::MAX)).err().map(|error| error.code()), Some(ErrorCode::TooBig));
-        let mut count = IterationCount::start(0, None).unwrap();
+        assert!(IterationCount::start([], 50, Some(MOST)).is_ok());
+        assert_eq!(IterationCount::start([], 0, Some(i64::MAX)).err().map(|error| error.code()), Some(ErrorCode::TooBig));
+        let mut count = IterationCount::start([], 0, None).unwrap();
         count.own = MOST;
         assert_eq!(count.count().unwrap_err().code(), ErrorCode::TooBig);
     }

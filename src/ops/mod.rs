@@ -92,7 +92,7 @@ pub use gradient::Spacing;
 pub use grid::{GridPadding, Sampling};
 pub use index::Reduction;
 pub(crate) use inline::{inline, inline_as};
-pub(crate) use iteration_count::{IterationCount, unjustified};
+pub(crate) use iteration_count::{IterationCount, spend_steps, unjustified};
 pub use join::Padding;
 pub(crate) use join::{Concat, Pad};
 pub(crate) use linalg::Lu;

@@ -5,7 +5,7 @@ use crate::array::{Array, DType};
 use crate::dim::{Constraints, Dim, DimArray, MOST_AXES, Sizes, Type, too_many_axes};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Agreement, Computed, Derivation, Inputs, Operator};
-use crate::work;
+use crate::work::{self, LoopBudget};
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -155,6 +155,11 @@ fn named(mut types: Vec<Type>, values: &[Option<Array>], recorded: bool) -> Vec<
     types
 }
 
+/// The bytes of a value of this type in the example; 0 where a size is not known.
+fn example_bytes(ty: &Type) -> u64 {
+    ty.shape.numel().example().map_or(0, |n| (n.max(0) as u64).saturating_mul(ty.dtype.size() as u64))
+}
+
 /// Whether computing a constant would turn a small one into a large one.
 fn grows(types: &[Type], inputs: &[Option<&Tensor>]) -> bool {
     // A size that follows from the values is at most what they are.
@@ -198,6 +203,7 @@ fn evaluate(op: &dyn Operator, inputs: &[Option<&Tensor>], types: &[Type], attri
     if attribute_dims.iter().any(|dim| dim.example().is_none()) {
         return Ok(absent());
     }
+    LoopBudget::allow(|| types.iter().map(example_bytes).fold(0, u64::saturating_add))?;
     let values = op.eval(&Inputs::new(&arrays), Sizes::Example)?;
     if values.len() != types.len() {
         return Err(Error::internal(format!("infer gives {} outputs, the kernel {}", types.len(), values.len())));

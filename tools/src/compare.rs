@@ -8,7 +8,7 @@ use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{limits, not_verified, nothing_compared, output_json, output_table, traced};
 use ontrace::check::{FirstDifference, ModelComparison, NodeDifference, NodeSide, check_comparison_memory, compare_models, memory_limit};
 use ontrace::read::{self, LoadedModel};
-use ontrace::work::Work;
+use ontrace::work::{LoopBudget, Work};
 use ontrace::{DynModule, Error, ErrorCode, Example, ResultExt, Tensor};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -54,7 +54,9 @@ impl Compare {
         ontrace::isolation::limit_memory(memory_limit(&a, size, &given));
         let options = self.effort.options(self.tolerances.options()).hold(scalars);
         let shown = console.counting("comparing", Work::Calls, None);
+        let budget = LoopBudget::of_comparison(size);
         let comparison = compare_models(&a, &b, &example, &options)?;
+        drop(budget);
         drop(shown);
         console.progress("compared", &comparison.calls.join(", "), started);
         let text = self.text(&comparison);

@@ -76,7 +76,7 @@ impl Operator for Loop {
         let mut on = inputs.opt(1).map_or(Ok(true), truth)?;
         let mut lists = vec![Vec::new(); self.items.len()];
         let known = (!self.asks && on).then(|| limit.unwrap_or(i64::MAX));
-        let mut iterations = IterationCount::start(self.body.nodes().len(), known)?;
+        let mut iterations = IterationCount::start(&arguments, self.body.nodes().len(), known)?;
         let mut iteration = 0;
         while on && limit.is_none_or(|limit| iteration < limit) {
             iterations.count()?;
@@ -89,6 +89,7 @@ impl Operator for Loop {
                 *slot = array;
             }
             lists.iter_mut().zip(outputs).for_each(|(list, array)| list.push(array));
+            iterations.holds(&arguments[1..=count], lists.iter().filter_map(|list| list.last()))?;
             iteration += 1;
         }
         let mut outputs = arguments.drain(1..=count).collect::<Vec<_>>();
@@ -205,7 +206,7 @@ fn followed(
     let mut on = condition.map(Tensor::item).transpose()?.is_none_or(|on| on.to_f64() != 0.0);
     let mut state = state.to_vec();
     let mut iterations = Vec::new();
-    let mut count = IterationCount::start(1, None)?;
+    let mut count = IterationCount::start(state.iter().filter_map(Tensor::value), 1, None)?;
     while on && limit.is_none_or(|limit| (iterations.len() as i64) < limit) {
         count.count()?;
         let iteration = body(&Tensor::from(Array::scalar(iterations.len() as i64)), &state)?;
@@ -215,6 +216,7 @@ fn followed(
             None => true,
         };
         state = iteration.state.iter().map(Tensor::strengthened).collect();
+        count.holds(state.iter().filter_map(Tensor::value), iteration.items.iter().filter_map(Tensor::value))?;
         iterations.push(iteration.items);
     }
     let given: Vec<Type> = std::iter::once(Type::new(DType::I64, ())).chain(state.iter().map(|x| x.ty().clone())).collect();
@@ -309,5 +311,44 @@ pub(in crate::ops) fn examples() -> Vec<crate::ops::examples::Case> {
         "fori_loop", [these(DType::I64, &[], &[3.0]), floats(&[2, 3])], |x| {
             fori_loop(&x[0], vec![x[1].clone()], |i, state| one(state[0].mul(0.5)?.add(i.cast(DType::F32)?)?))
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::LoopBudget;
+    use crate::{ErrorCode, trace_fn};
+
+    #[test]
+    fn a_loop_whose_state_doubles_ends_before_its_values_take_more_than_the_file_justifies() {
+        let count = |n: i64| Tensor::from(Array::scalar(n));
+        let doubled =
+            |(n, x): (Tensor, Tensor)| Ok(fori_loop(&n, vec![x], |_, state| Ok(vec![Tensor::cat(&[&state[0], &state[0]], 0)?]))?.remove(0));
+        let x = Tensor::ones([4], DType::F32).unwrap();
+        let traced = trace_fn(doubled, &(count(2), x.clone())).unwrap();
+        let replayed = |n: i64| {
+            let _budget = LoopBudget::of_file(0);
+            let outputs = traced.graph().replay(&[Array::scalar(n), x.to_array().unwrap()]);
+            outputs.map(|outputs| outputs[0].len()).map_err(|error| (error.code(), error.message().to_string()))
+        };
+        let refused = || (ErrorCode::TooBig, "the values of a loop take 268 MB, the limit is 134 MB".to_string());
+        assert_eq!((replayed(10), replayed(40)), (Ok(4096), Err(refused())));
+        let _budget = LoopBudget::of_file(0);
+        let error = doubled((count(40), x.clone())).unwrap_err();
+        assert_eq!((error.code(), error.message().to_string()), refused());
+    }
+
+    #[test]
+    fn what_a_loop_collects_counts_with_what_it_was_given() {
+        let refused = |given: usize, each: usize| {
+            let _budget = LoopBudget::of_file(0);
+            let (x, item) = (Array::vector(vec![0f32; given]), Array::vector(vec![0u8; each]));
+            let mut count = IterationCount::start([&x], 1, None).unwrap();
+            (0..200).position(|_| count.holds([&x], [&item]).is_err())
+        };
+        assert_eq!(refused(0, 1 << 20), Some(128));
+        // 64 times 1 MB more.
+        assert_eq!(refused(1 << 18, 1 << 20), Some(191));
     }
 }

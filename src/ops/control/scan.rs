@@ -83,7 +83,7 @@ impl Operator for Scan {
         let cut = present(inputs, count..count + self.cut)?;
         let mut arguments = present(inputs, 0..inputs.len())?;
         let length = cut.first().and_then(|x| x.shape().first().copied()).unwrap_or(0);
-        let mut iterations = IterationCount::start(self.body.nodes().len(), Some(i64::try_from(length).unwrap_or(i64::MAX)))?;
+        let mut iterations = IterationCount::start(&arguments, self.body.nodes().len(), Some(i64::try_from(length).unwrap_or(i64::MAX)))?;
         let mut stacks = vec![Vec::new(); self.items.len()];
         for step in 0..length {
             iterations.count()?;
@@ -95,6 +95,7 @@ impl Operator for Scan {
                 *slot = array;
             }
             stacks.iter_mut().zip(outputs).for_each(|(stack, array)| stack.push(array));
+            iterations.holds(&arguments[..count], stacks.iter().filter_map(|stack| stack.last()))?;
         }
         arguments.truncate(count);
         for (items, ty) in stacks.iter().zip(&self.items) {
@@ -220,12 +221,13 @@ pub(crate) fn read_scan(
 /// The steps done one after the other.
 fn followed(mut state: Vec<Tensor>, xs: &[Tensor], length: i64, body: &mut ScanStep) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let mut steps = Vec::new();
-    let mut count = IterationCount::start(1, Some(length))?;
+    let mut count = IterationCount::start(state.iter().chain(xs).filter_map(Tensor::value), 1, Some(length))?;
     for step in 0..length {
         count.count()?;
         let slices = xs.iter().map(|x| x.select(0, step)).collect::<Result<Vec<_>>>()?;
         let (next, items) = body(&state, &slices).at(format!("step {step}"))?;
         state = next.iter().map(Tensor::strengthened).collect();
+        count.holds(state.iter().filter_map(Tensor::value), items.iter().filter_map(Tensor::value))?;
         steps.push(items);
     }
     let slices = xs.iter().map(|x| Type::new(x.dtype(), &x.shape()[1..]));

@@ -317,13 +317,13 @@ impl GraphRunner<'_> {
                 ]
             }
             "SequenceInsert" => {
-                let mut items = given(0)?.sequence()?.to_vec();
+                let mut items = copied(given(0)?.sequence()?)?;
                 let at = if arguments.get(2).is_some_and(Option::is_some) { position(2, items.len())? } else { items.len() };
                 items.insert(at, given(1)?.clone());
                 vec![Value::Sequence(items)]
             }
             "SequenceErase" => {
-                let mut items = given(0)?.sequence()?.to_vec();
+                let mut items = copied(given(0)?.sequence()?)?;
                 let at =
                     if arguments.get(1).is_some_and(Option::is_some) { position(1, items.len())? } else { items.len().saturating_sub(1) };
                 if at >= items.len() {
@@ -423,7 +423,7 @@ impl GraphRunner<'_> {
         let mut condition = start.cloned().unwrap_or_else(yes).reshape(())?;
         let is_known = keeps_its_condition(body) && condition.item()?.to_f64() != 0.0;
         let (mut now, mut collected) = (state.clone(), vec![Vec::new(); lists]);
-        let mut count = IterationCount::start(body.node.len(), is_known.then_some(most))?;
+        let mut count = IterationCount::start(arrays(&state), body.node.len(), is_known.then_some(most))?;
         for i in 0..most {
             if condition.item()?.to_f64() == 0.0 {
                 break;
@@ -434,6 +434,7 @@ impl GraphRunner<'_> {
                 // The iterations so far were known; whether there are more is not.
                 return once(&state);
             }
+            count.holds(arrays(&next), items.iter().filter_map(Tensor::value))?;
             collected.iter_mut().zip(items).for_each(|(list, item)| list.push(item));
             (condition, now) = (on, next);
         }
@@ -565,6 +566,26 @@ fn yes() -> Tensor {
 
 fn tensors(values: &[Value]) -> Result<Vec<Tensor>> {
     values.iter().map(|value| value.tensor().cloned()).collect()
+}
+
+/// A sequence that becomes another: a loop that adds to one copies it each time.
+fn copied(items: &[Value]) -> Result<Vec<Value>> {
+    const A_STEP: usize = 64;
+    ops::spend_steps(items.len() / A_STEP)?;
+    Ok(items.to_vec())
+}
+
+/// The arrays in values, as far as they are known.
+fn arrays(values: &[Value]) -> Vec<&Array> {
+    let mut found = Vec::new();
+    for value in values {
+        match value {
+            Value::Tensor(tensor) => found.extend(tensor.value()),
+            Value::Sequence(items) => found.extend(arrays(items)),
+            Value::Optional(inner) => found.extend(inner.as_deref().into_iter().flat_map(|inner| arrays(std::slice::from_ref(inner)))),
+        }
+    }
+    found
 }
 
 /// A number that the course of a program depends on.

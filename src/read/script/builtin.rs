@@ -1,6 +1,7 @@
 //! Values of TorchScript beside tensors: values, lists, dictionaries, strings.
 
 use super::branches::RAISED;
+use super::lists::{check_length, range, range_length, spend_elements};
 use crate::array::{DType, PromotionPriority, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -160,10 +161,7 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("torch.is_autocast_enabled" | "torch.is_tracing" | "torch._is_tracing" | "torch._get_tracing_state", _)
         | ("ops.prim.is_nested", [_]) => Ok(Value::Bool(false)),
         ("ops.prim.type", [_]) => Ok(Value::Str("cpu".into())),
-        ("torch.__range_length", [low @ Value::Int(_), high @ Value::Int(_), step]) => range_length(low, high, step),
-        ("torch.__range_length", [low, high, step]) => {
-            range(&[low.clone(), high.clone(), step.clone()]).and_then(|all| Ok(Value::Int(all.elements()?.len().into())))
-        }
+        ("torch.__range_length", [low, high, step]) => range_length(low, high, step),
         ("torch.__derive_index", [index, start, step]) => binary("*", index, step).and_then(|offset| binary("+", start, &offset)),
         ("range", bounds) => range(bounds),
         ("print" | "torch.warn", _) => Ok(Value::None),
@@ -331,9 +329,7 @@ fn of_list(path: &str, list: &Rc<RefCell<Vec<Value>>>, rest: &[Value]) -> Option
             "torch.sum" => items().iter().try_fold(Value::Int(Dim::Fixed(0)), |sum, item| binary("+", &sum, item))?,
             "torch.mul" => {
                 let (items, times) = (items(), int(0, 1)?.max(0) as usize);
-                if items.len().saturating_mul(times) > 1_000_000 {
-                    return Err(Error::too_big(format!("a list of {} elements {times} times", items.len())));
-                }
+                spend_elements(items.len() as u64, times as u64)?;
                 Value::list((0..times).flat_map(|_| items.iter().cloned()).collect())
             }
             "torch.sorted" => Value::list(sorted(items())?),
@@ -400,34 +396,6 @@ fn tensor(value: &Value, dtype: &Value) -> Result<Value> {
     })
 }
 
-fn range(bounds: &[Value]) -> Result<Value> {
-    let ints = bounds.iter().map(|value| value.number().map(Scalar::to_i64)).collect::<Result<Vec<_>>>()?;
-    let (start, end, step) = match ints.as_slice() {
-        [end] => (0, *end, 1),
-        [start, end] => (*start, *end, 1),
-        [start, end, step] if *step != 0 => (*start, *end, *step),
-        _ => return Err(Error::argument("range expects one to three arguments")),
-    };
-    let count =
-        if step > 0 { (end - start).max(0) as u64 / step as u64 + 1 } else { (start - end).max(0) as u64 / step.unsigned_abs() + 1 };
-    if count > 1_000_000 {
-        return Err(Error::too_big(format!("a range of {count} elements is too long")));
-    }
-    let inside = |i: &i64| if step > 0 { *i < end } else { *i > end };
-    Ok(Value::list((0..).map(|i| start + i * step).take_while(inside).map(|i| Value::Int(Dim::Fixed(i))).collect()))
-}
-
-/// How many integers a range has whose ends may be sizes.
-fn range_length(low: &Value, high: &Value, step: &Value) -> Result<Value> {
-    let (low, high, step) = (low.dim()?, high.dim()?, step.number()?.to_i64());
-    let count = match step {
-        0 => return Err(Error::argument("the step of a range must not be 0")),
-        step if step > 0 => (high - low).ceil_div(step),
-        step => (low - high).ceil_div(-step),
-    };
-    Ok(Value::Int(count.max(0i64)))
-}
-
 fn length(value: &Value) -> Result<Value> {
     let length = match value {
         Value::Tensor(view) | Value::Complex(Pair { re: view, .. }) => return Ok(Value::Int(view.read()?.dim(0)?)),
@@ -464,14 +432,6 @@ fn part_item(items: &[Value], index: &Value) -> Result<Value> {
         },
         _ => Err(Error::unsupported("this element of a list whose length differs between calls cannot be read")),
     }
-}
-
-/// The longest string and the most items of a list that a program may make of others.
-const LONGEST: usize = 1 << 20;
-
-/// Checks the length of what is about to be made of other strings or lists: doubled again and again, it would fill the memory.
-fn check_length(what: &str, length: usize) -> Result<()> {
-    if length <= LONGEST { Ok(()) } else { Err(Error::too_big(format!("{what} of length {length}; at most {LONGEST} is supported"))) }
 }
 
 fn format(text: &str, values: &[Value]) -> Result<String> {

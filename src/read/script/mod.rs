@@ -7,6 +7,7 @@ mod builtin;
 mod control_flow;
 mod interpret;
 mod lexer;
+mod lists;
 mod objects;
 mod parser;
 mod side_effects;
