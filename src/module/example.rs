@@ -431,6 +431,11 @@ impl Example {
         sizes.filter(|(symbol, _)| known.insert(symbol.clone())).collect()
     }
 
+    /// Where each symbol stands among [those](Example::symbols) of the example.
+    pub(crate) fn positions(&self) -> HashMap<Arc<str>, usize> {
+        self.symbols().into_iter().enumerate().map(|(i, (symbol, _))| (symbol, i)).collect()
+    }
+
     /// The symbols with what they are in the example.
     ///
     /// # Errors

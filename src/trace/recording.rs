@@ -2,7 +2,7 @@
 
 use super::diagnostic::elements_of_inputs;
 use super::{Diagnostic, RandomMode, Traced};
-use crate::dim::{Assumptions, Constraint, Expr, leave_a_choice};
+use crate::dim::{Assumptions, Constraint, Expr, Relation, leave_a_choice};
 use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Condition, Graph, Guard, SourceLocation};
 use crate::module::{DynModule, Example, Outputs, Signature};
@@ -10,7 +10,7 @@ use crate::ops::seeded;
 use crate::tensor::{Recorder, Tensor};
 use crate::tree::TreeDef;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The most runs of a module to find the constraints on its sizes.
@@ -50,17 +50,23 @@ impl Recording {
                 let (graph, outputs) = result?;
                 return Ok((self.finish(module, &example, graph, outputs, granted, notes), example));
             }
-            for Guard { condition, location, .. } in found {
+            let mut found = found.into_iter();
+            let positions = example.positions();
+            while let Some(Guard { condition, location, .. }) = found.next() {
                 let Condition::Sizes(constraint) = condition else { continue };
                 // What came before may have changed what the symbols are.
-                match solved(&constraint, &example)? {
+                match solved(&constraint, &example, &positions)? {
                     Some((symbol, expr)) => {
-                        let of = |name: &str| (*symbol == *name).then(|| expr.clone());
                         notes.push(Diagnostic::Sizes { constraint: constraint.to_string(), location });
+                        let mut known = SolvedSymbols::from([(symbol, expr)]);
+                        // The others were found under the old symbols: they are found again where they still matter, but for those that make two symbols
+                        // one. There may be thousands of these.
+                        notes.extend(found.filter_map(|guard| joined(guard, &positions, &mut known)));
+                        let known = resolved(&known, &positions);
+                        let of = |name: &str| known.get(name).cloned();
                         example = example.substituted(&of);
                         let moved = granted.into_iter().map(|(constraint, location)| (constraint.substitute(&of), location));
                         granted = moved.collect();
-                        // The others were found under the old symbols: they are found again where they still matter.
                         break;
                     }
                     None => {
@@ -152,19 +158,63 @@ pub(crate) fn repeated(module: &dyn DynModule, traced: &Traced, example: &Exampl
 ///
 /// # Errors
 /// [`Size`](ErrorCode::Size) where the user declared the size that would be fixed.
-fn solved(constraint: &Constraint, example: &Example) -> Result<Option<(Arc<str>, Expr)>> {
-    let symbols = example.symbols();
-    for (symbol, _) in symbols.iter().rev() {
-        let Some(expr) = constraint.solved_for(symbol) else { continue };
-        if expr.number().is_some() && example.declares(symbol) {
-            return Err(one_size(symbol, constraint));
+fn solved(constraint: &Constraint, example: &Example, positions: &Positions) -> Result<Option<(Arc<str>, Expr)>> {
+    let mut symbols: Vec<(usize, Arc<str>)> =
+        constraint.symbols().into_iter().filter_map(|symbol| Some((*positions.get(&symbol)?, symbol))).collect();
+    symbols.sort_unstable();
+    for (_, symbol) in symbols.into_iter().rev() {
+        let Some(expr) = constraint.solved_for(&symbol) else { continue };
+        if expr.number().is_some() && example.declares(&symbol) {
+            return Err(one_size(&symbol, constraint));
         }
         // Whatever replaces it must be read off an input.
-        if expr.symbols().iter().all(|other| symbols.iter().any(|known| known.0 == *other)) {
-            return Ok(Some((symbol.clone(), expr)));
+        if expr.symbols().iter().all(|other| positions.contains_key(other)) {
+            return Ok(Some((symbol, expr)));
         }
     }
     Ok(None)
+}
+
+/// Where each symbol stands among the inputs.
+type Positions = HashMap<Arc<str>, usize>;
+
+/// What symbols became: another symbol may have become something itself since.
+type SolvedSymbols = HashMap<Arc<str>, Expr>;
+
+/// What each symbol is in the end: none becomes one that stands behind it.
+fn resolved(known: &SolvedSymbols, positions: &Positions) -> SolvedSymbols {
+    let mut symbols: Vec<&Arc<str>> = known.keys().collect();
+    symbols.sort_unstable_by_key(|symbol| positions.get(*symbol));
+    symbols.into_iter().fold(SolvedSymbols::new(), |mut ends, symbol| {
+        let end = known[symbol].substitute(&|name| ends.get(name).cloned());
+        ends.insert(symbol.clone(), end);
+        ends
+    })
+}
+
+/// The symbol that a symbol is in the end, where it is one; what is on the way is it from here on.
+fn root(known: &mut SolvedSymbols, symbol: &Arc<str>) -> Option<Arc<str>> {
+    let (mut end, mut passed) = (symbol.clone(), Vec::new());
+    while let Some(next) = known.get(&end) {
+        let next = next.as_symbol()?.clone();
+        passed.push(std::mem::replace(&mut end, next));
+    }
+    known.extend(passed.into_iter().map(|symbol| (symbol, Expr::symbol(&end))));
+    Some(end)
+}
+
+/// Takes a constraint for a substitution where it says that two symbols are one: the one that stands last among the inputs becomes the other.
+fn joined(guard: Guard, positions: &Positions, known: &mut SolvedSymbols) -> Option<Diagnostic> {
+    let Condition::Sizes(Constraint::Related(left, Relation::Equal, right)) = guard.condition else { return None };
+    let (left, right) = (root(known, left.as_symbol()?)?, root(known, right.as_symbol()?)?);
+    let (a, b) = (positions.get(&left)?, positions.get(&right)?);
+    if a == b {
+        return None;
+    }
+    let constraint = Constraint::Related(Expr::symbol(&left), Relation::Equal, Expr::symbol(&right));
+    let (first, last) = if a < b { (left, right) } else { (right, left) };
+    known.insert(last, Expr::symbol(&first));
+    Some(Diagnostic::Sizes { constraint: constraint.to_string(), location: guard.location })
 }
 
 /// The refusal of a symbol that the program allows one size only.
@@ -190,4 +240,38 @@ fn free_names<'a>(mut names: Vec<String>, inputs: impl Iterator<Item = &'a str>)
         names[i] = name;
     }
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+
+    /// Adds pairs of its inputs.
+    struct Pairs(Vec<(usize, usize)>);
+
+    impl DynModule for Pairs {
+        fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
+            let sums = self.0.iter().map(|&(a, b)| inputs[a].add(&inputs[b]));
+            sums.collect::<Result<Vec<_>>>().map(Outputs::from)
+        }
+    }
+
+    /// The shapes of as many inputs, each with an axis of its own, once the pairs are added.
+    fn shapes(count: usize, pairs: Vec<(usize, usize)>) -> Vec<String> {
+        let x = Tensor::ones([3], DType::F32).unwrap();
+        let named = |example: Example, i: usize| example.input(&format!("x{i}"), &x).symbolic(&format!("x{i}"), 0, &format!("n{i}"));
+        let example = (0..count).try_fold(Example::new(), named).unwrap();
+        let (traced, _) = Recording::default().record(&Pairs(pairs), example).unwrap();
+        traced.inputs().iter().map(|(_, ty)| ty.shape.to_string()).collect()
+    }
+
+    #[test]
+    fn hundreds_of_axes_that_must_be_equal_are_made_one_at_once() {
+        let pairs = shapes(200, (0..100).map(|i| (2 * i, 2 * i + 1)).collect());
+        assert!(pairs.iter().enumerate().all(|(i, shape)| *shape == format!("[n{}]", i / 2 * 2)), "{pairs:?}");
+        // From the last to the first, each becomes the one before it.
+        let chain = shapes(100, (1..100).rev().map(|i| (i - 1, i)).collect());
+        assert!(chain.iter().all(|shape| shape == "[n0]"), "{chain:?}");
+    }
 }

@@ -105,7 +105,7 @@ impl Console {
                     .and_then(|()| out.flush()),
             );
         } else {
-            written(writeln!(anstream::stdout(), "{}", text.trim_end()));
+            written(writeln!(anstream::stdout(), "{}", in_short_lines(text.trim_end())));
         }
     }
 
@@ -120,14 +120,14 @@ impl Console {
             true if is_captured(&value) => {}
             true => report(writeln!(std::io::stderr().lock(), "{value}")),
             false if self.quiet => {}
-            false => line(format_args!("{}", text.trim_end())),
+            false => line(format_args!("{}", in_short_lines(text.trim_end()))),
         }
     }
 
     /// The table of a comparison that failed, before its error: on stderr.
     pub fn table(&self, table: &str) {
         if !self.quiet && !self.json && !table.trim().is_empty() {
-            line(format_args!("{}", table.trim_end()));
+            line(format_args!("{}", in_short_lines(table.trim_end())));
         }
     }
 
@@ -238,6 +238,11 @@ fn shortened(text: &str, most: usize) -> String {
     let (head, tail) = (most * 3 / 4, most / 4);
     let end: String = text.chars().skip(count - tail).collect();
     format!("{} … {} characters … {end}", text.chars().take(head).collect::<String>(), count - head - tail)
+}
+
+/// The text with its lines cut that are longer than a message: a declaration of thousands of axes; `--json` has all of it.
+fn in_short_lines(text: &str) -> String {
+    text.split('\n').map(|line| shortened(line, MESSAGE)).collect::<Vec<_>>().join("\n")
 }
 
 /// The first digits of a hash.

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// How many inputs, outputs and notes are listed, where there are more.
+const SHOWN: usize = 100;
+
 /// The arguments of `ontrace inspect`.
 #[derive(clap::Args)]
 pub struct Inspect {
@@ -50,8 +53,11 @@ impl Inspect {
                 let parameters = traced.parameters();
                 let (inputs, outputs) = (traced.inputs(), traced.outputs());
                 for (what, list) in [("input", &inputs), ("output", &outputs)] {
-                    for (name, ty) in list {
+                    for (name, ty) in list.iter().take(SHOWN) {
                         text.push_str(&format!("  {what:<7} {}  {}{:?}\n", printable(name), ty.dtype, ty.shape));
+                    }
+                    if list.len() > SHOWN {
+                        text.push_str(&format!("  and {} (--json lists all)\n", count(list.len() - SHOWN, &format!("more {what}"))));
                     }
                 }
                 let (elements, size) = total(parameters.iter().map(|parameter| parameter.1));
@@ -59,8 +65,12 @@ impl Inspect {
                 text.push_str(&format!("  {} · {} · {}\n", count(parameters.len(), "parameter"), count(elements, "element"), bytes(size)));
                 let operators: Vec<String> = counts.iter().map(|(name, count)| format!("{name} ×{count}")).collect();
                 text.push_str(&format!("  {}: {}\n", count(traced.graph().nodes().len(), "operator"), operators.join(", ")));
-                for note in traced.notes() {
+                let notes = traced.notes();
+                for note in notes.iter().take(SHOWN) {
                     text.push_str(&format!("  note: {}\n", printable(&note.to_string())));
+                }
+                if notes.len() > SHOWN {
+                    text.push_str(&format!("  and {} (--json lists all)\n", count(notes.len() - SHOWN, "more note")));
                 }
                 let specialized: Vec<String> = traced.specialized().iter().map(ToString::to_string).collect();
                 value["specialized"] = json!(specialized);
