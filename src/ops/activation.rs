@@ -149,9 +149,14 @@ fn written_out(builder: &mut GraphBuilder, x: &Name, tanh: bool, outputs: &[Type
 pub(super) const READS: &[(&str, Reader)] = &[
     ("Softmax", |node, inputs| {
         let x = inputs.at(0)?;
+        super::has_axes(node, x)?;
         Ok(vec![x.softmax(node.int("axis", -1)?)?])
     }),
-    ("LogSoftmax", |node, inputs| Ok(vec![inputs.at(0)?.log_softmax(node.int("axis", -1)?)?])),
+    ("LogSoftmax", |node, inputs| {
+        let x = inputs.at(0)?;
+        super::has_axes(node, x)?;
+        Ok(vec![x.log_softmax(node.int("axis", -1)?)?])
+    }),
     ("LeakyRelu", |node, inputs| read(Activation::LeakyRelu(node.float("alpha", 0.01)?), inputs)),
     ("Elu", |node, inputs| read(Activation::Elu(node.float("alpha", 1.0)?), inputs)),
     ("Celu", |node, inputs| read(Activation::Celu(node.float("alpha", 1.0)?), inputs)),

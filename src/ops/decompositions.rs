@@ -40,6 +40,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("Hardmax", |node, inputs| {
         let x = inputs.at(0)?;
         let axis = node.int("axis", -1)?;
+        super::has_axes(node, x)?;
         if x.shape()[x.shape().axis(axis)?] == 0 {
             return Ok(vec![x.clone()]);
         }
@@ -101,6 +102,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("BitShift", |node, inputs| Ok(vec![inputs.at(0)?.bit_shift(inputs.at(1)?, node.string("direction", "LEFT")? == "LEFT")?])),
     ("OneHot", |node, inputs| {
         let (index, values) = (inputs.at(0)?, inputs.at(2)?);
+        if values.rank() != 1 || values.shape()[0].fixed().is_some_and(|n| n != 2) {
+            return Err(Error::shape(format!("OneHot: one value for off and one for on are needed, not {}", values.ty())));
+        }
         let depth = super::dims_of(&inputs.at(1)?.cast(DType::I64)?)?;
         let depth = depth.into_iter().next().ok_or_else(|| Error::argument("OneHot without depth"))?;
         let rank = index.rank() as i64 + 1;

@@ -230,14 +230,25 @@ fn widened(inputs: &Inputs<Array>, kernel: impl FnOnce(&Inputs<Array>) -> Result
 /// The sizes, axes or indices that one input may have: a size takes many times its eight bytes.
 const MOST_SIZES: i64 = 1 << 16;
 
-/// Refuses a tensor of too many elements as sizes, axes or indices, before any of them is read.
+/// Refuses a matrix, or a tensor of too many elements, as sizes, axes or indices, before any of them is read.
 fn are_few(tensor: &Tensor) -> Result<()> {
+    if tensor.rank() > 1 {
+        return Err(Error::shape(format!("sizes, axes or indices are a list, not {}", tensor.ty())));
+    }
     match tensor.ty().shape.numel().example().filter(|&count| count > MOST_SIZES) {
         Some(count) => {
             Err(Error::too_big(format!("a tensor of {count} elements as sizes, axes or indices, of which {MOST_SIZES} may be given")))
         }
         None => Ok(()),
     }
+}
+
+/// ONNX has no axis of a scalar, where torch takes its axes 0 and -1.
+///
+/// # Errors
+/// [`Shape`](ErrorCode::Shape) for a scalar.
+fn has_axes(node: &Node, x: &Tensor) -> Result<()> {
+    if x.rank() == 0 { Err(Error::shape(format!("{}: a scalar has no axis", node.op_type()))) } else { Ok(()) }
 }
 
 /// The contents of a shape-like input; what depends on data is symbolic.
@@ -303,5 +314,26 @@ mod tests {
         let of = |count: i64| dims_of(&zeros(count));
         assert_eq!(of(MOST_SIZES).unwrap().len(), 1 << 16);
         assert_eq!(of(MOST_SIZES + 1).unwrap_err().code(), ErrorCode::TooBig);
+    }
+
+    #[test]
+    fn operands_that_onnx_refuses_when_it_infers_shapes_are_refused() {
+        use crate::onnx::proto::NodeProto;
+
+        let zeros = |shape: &[i64], dtype: DType| Tensor::zeros(shape, dtype).unwrap();
+        let message = |op: &str, inputs: &[&Tensor], outputs: usize| {
+            let output = (0..outputs).map(|i| format!("y{i}")).collect();
+            let proto = NodeProto { op_type: op.into(), output, ..NodeProto::default() };
+            let inputs: Vec<Option<&Tensor>> = inputs.iter().copied().map(Some).collect();
+            read(&Node::new(&proto, 0), &Inputs::new(&inputs)).unwrap_err().message().to_string()
+        };
+        let (scalar, row) = (zeros(&[], DType::F32), zeros(&[7], DType::F32));
+        for op in ["Softmax", "LogSoftmax", "Hardmax"] {
+            assert!(message(op, &[&scalar], 1).contains("a scalar has no axis"));
+        }
+        assert!(message("Split", &[&row], 3).contains("7 elements do not split into 3 equal parts"));
+        let (index, depth) = (zeros(&[2], DType::I64), Tensor::from(&[1i64]));
+        assert!(message("OneHot", &[&index, &depth, &row], 1).contains("one value for off and one for on"));
+        assert!(message("AffineGrid", &[&zeros(&[1, 2, 3], DType::F32), &zeros(&[4, 1], DType::I64)], 1).contains("are a list"));
     }
 }

@@ -205,7 +205,8 @@ fn basis(columns: &Tensor, length: i64) -> Result<Tensor> {
         let left = left.sub(vector.mul(&factor)?.matmul(&across.matmul(left)?)?)?;
         // The direction itself is the column with the other sign.
         let basis = basis.sub(basis.matmul(&vector)?.matmul(&across.mul(&factor)?)?)?;
-        let signs = at.transpose(-2, -1)?.where_(&sign.neg()?, &one)?;
+        let signs = square.eq(0.0)?.where_(&one, &sign.neg()?)?;
+        let signs = at.transpose(-2, -1)?.where_(&signs, &one)?;
         Ok(vec![left, basis.mul(signs)?])
     };
     let count = columns.dim(-1)?;

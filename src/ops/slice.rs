@@ -291,6 +291,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
                     return Err(Error::argument(format!("cannot split into {count}")));
                 }
                 let whole = x.shape()[axis].clone();
+                if node.find_int("num_outputs")?.is_none() && whole.fixed().is_some_and(|whole| whole % count != 0) {
+                    return Err(Error::shape(format!("{whole} elements do not split into {count} equal parts")));
+                }
                 let piece = whole.ceil_div(count);
                 let mut split = vec![piece.clone(); count as usize];
                 split[count as usize - 1] = whole - piece * (count - 1);

@@ -31,6 +31,7 @@ OWN = [
     ("No opset import for domain 'ai.onnx'", "does not know the other spelling of ONNX's domain"),
     ("_inlfunc_", "inlines the body of a function for a type that the body's operators do not take"),
     ("hidden_size", "needs an attribute that the schema lets be absent"),
+    ("size_ % 2 == 1", "normalises over odd numbers of channels only; the formula of the standard has even ones"),
     ("is till opset", "does not know the opset yet"),
     ("Unsupported model IR version", "does not know the IR version yet"),
 ]

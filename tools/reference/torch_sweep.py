@@ -162,6 +162,17 @@ class Maker:
             return values(rng, shape, self.dtype)
         if name in ("mask", "condition"):
             return values(rng, self.broadcast(), torch.bool)
+        if "embedding_bag" in self.name:
+            if name == "indices":
+                self.length = rng.choice([0, 1, 3, 5, 8])
+                return torch.tensor([rng.randint(0, max(shape[0] if shape else 1, 1) - 1) for _ in range(self.length)], dtype=torch.int64)
+            if name == "offsets":
+                return torch.tensor([0] + sorted(rng.randint(0, self.length) for _ in range(rng.choice([0, 1, 2, 3]))), dtype=torch.int64)
+            return values(rng, (self.length,), self.dtype)
+        if name == "offs":
+            return torch.tensor(sorted(rng.randint(0, 4) for _ in range(rng.choice([0, 1, 2]))) + [4], dtype=torch.int32)
+        if self.name == "_grouped_mm" and name == "mat2":
+            return values(rng, rng.choice([(4, 4), (2, 4, 4), (3, 4, 4), (2, 4, 8)]), self.dtype)
         if name in ("index", "indices", "target", "sorter"):
             n = max(shape[rng.randrange(len(shape))] if shape else 1, 1)
             low = -n if self.name in ("index", "take", "index_put") else 0
@@ -326,8 +337,17 @@ def make(rng, name, overload):
         n = call.args[0].shape[-1]
         call.args[0] = call.args[0][..., rng.sample(range(n), n)]
         call.kwargs["sorter"] = call.args[0].argsort(-1)
-    if name == "embedding_bag" and call.args[1].dim() > 1:
-        return None  # a bag beyond the rows is read from memory beside the indices: torch.nn.functional flattens them
+    if name in ("view", "view_copy") and overload == "dtype" and call.args[1] in (11, torch.bool):
+        # What torch does with a byte that is neither 0 nor 1 differs from operator to operator.
+        if not bool((call.args[0].contiguous().view(torch.uint8) <= 1).all()):
+            return None
+    if name == "linalg_polar" and not (bool(call.args[0].isfinite().all()) and bool((torch.linalg.matrix_rank(call.args[0].double(), rtol=1e-4) == call.args[0].shape[-1]).all())):
+        return None  # of a singular matrix the orthonormal factor is not unique
+    if "embedding_bag" in name:
+        # Where the last offset is to be the number of indices, and is not, the modes disagree on what is behind it.
+        at = [argument.name for argument in schema.arguments].index("include_last_offset")
+        if (call.args[at] if at < len(call.args) else call.kwargs.get("include_last_offset")) and int(call.args[2][-1]) != call.args[1].numel():
+            return None
     if name == "_grouped_mm" and len(call.args) > 2 and call.args[2] is not None:
         # Beyond the last end is memory that nobody wrote.
         x, y, ends = call.args[0], call.args[1], call.args[2].tolist()

@@ -66,12 +66,15 @@ pub(super) const ROWS: &[Row] = &[
     }),
     tuple(
         "embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int? padding_idx=None) -> (Tensor, Tensor, Tensor, Tensor)",
-        |a| embedding_bag(a, a.opt_ints("padding_idx")?.map(|padding| padding[0])),
+        |a| embedding_bag(a, a.opt_ints("padding_idx")?.map(|padding| padding[0]), a.tensor("offsets")?.dim(0)?),
     ),
     // Inside torch −1 means that no index is padding.
     tuple(
         "_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int padding_idx=-1) -> (Tensor, Tensor, Tensor, Tensor)",
-        |a| embedding_bag(a, Some(a.int("padding_idx")?).filter(|&padding| padding >= 0)),
+        |a| {
+            let (offsets, last) = (a.tensor("offsets")?.dim(0)?, i64::from(a.flag("include_last_offset")?));
+            embedding_bag(a, Some(a.int("padding_idx")?).filter(|&padding| padding >= 0), &offsets - last)
+        },
     ),
     one("gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", |a| {
         let (x, index) = (a.tensor("self")?, a.tensor("index")?.cast(DType::I64)?);
@@ -123,8 +126,8 @@ fn circular(mut x: Tensor, mut widths: Vec<Dim>) -> Result<Tensor> {
 }
 
 /// The sum, mean or maximum of the rows of each bag; then the bag of each index, the number of indices of each bag, and the index of each maximum,
-/// as far as torch computes these.
-fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
+/// as far as torch computes these: of sums it counts nothing, `uncounted` times.
+fn embedding_bag(a: &Args, padding: Option<i64>, uncounted: Dim) -> Result<Vec<Tensor>> {
     let (table, indices, mut offsets, mode) =
         (a.tensor("weight")?, a.tensor("indices")?.cast(DType::I64)?, a.tensor("offsets")?.cast(DType::I64)?, a.int("mode")?);
     if indices.rank() != 1 {
@@ -132,8 +135,7 @@ fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
             .help("torch.nn.functional.embedding_bag flattens them, with one bag for each row"));
     }
     let none = |shape: &[Dim]| Tensor::zeros(shape, DType::I64);
-    // Sums count nothing, and that for each offset.
-    let of_sum = none(offsets.shape())?;
+    let of_sum = none(&[uncounted])?;
     if a.flag("include_last_offset")? {
         offsets = offsets.slice(0, ..-1)?;
     }
