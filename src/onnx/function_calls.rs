@@ -24,7 +24,18 @@ pub(super) fn key(function: &FunctionProto) -> Key<'_> {
     (canonical_domain(&function.domain), &function.name, &function.overload)
 }
 
+/// Orders functions by what identifies them, for [`called`].
+pub(crate) fn sort_functions(functions: &mut [FunctionProto]) {
+    functions.sort_by(|a, b| key(a).cmp(&key(b)));
+}
+
+/// The function that a node calls, of functions in [order](sort_functions).
+pub(crate) fn called<'a>(functions: &'a [FunctionProto], node: &NodeProto) -> Option<&'a FunctionProto> {
+    functions.binary_search_by(|function| key(function).cmp(&callee(node))).ok().map(|i| &functions[i])
+}
+
 /// Whether a node calls this function.
+#[cfg(feature = "tract")]
 pub(crate) fn calls(node: &NodeProto, function: &FunctionProto) -> bool {
     callee(node) == key(function)
 }

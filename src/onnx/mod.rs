@@ -30,7 +30,9 @@ pub use builder::{GraphBuilder, LINE_KEY, Name, NodeBuilder, SCOPE_KEY};
 pub use data_set::DataSet;
 pub use external_audit::audit_external_data;
 pub use file::{MAX_MESSAGE, ModelFile, Saved};
+#[cfg(feature = "tract")]
 pub(crate) use function_calls::calls;
+pub(crate) use function_calls::{called, sort_functions};
 pub use functions::MODULES_DOMAIN;
 pub(crate) use hash::WEIGHTS_HASH_KEY;
 pub use hash::blake3;

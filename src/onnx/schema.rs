@@ -3,6 +3,7 @@
 //! Source: <https://onnx.ai/onnx/operators/>, written to `schemas.txt` by `tools/reference/schemas.py`.
 
 use super::Model;
+use super::function_calls::{Key, callee, key};
 use super::names::{canonical_domain, node_location, printable};
 use super::proto::attribute_proto::AttributeType;
 use super::proto::tensor_proto::DataType;
@@ -200,10 +201,11 @@ const KINDS: &[(AttributeType, char)] = &[
 /// model are not looked at.
 pub fn check_schemas(model: &Model) -> Vec<Error> {
     let mut found = Vec::new();
+    let functions: HashSet<Key> = model.proto.functions.iter().map(key).collect();
     if let Some(graph) = &model.proto.graph {
         let initializers = model.initializers.iter().map(|(name, array)| (name.as_str(), tensor::data_type(array.dtype())));
         let types = Types::of(graph, initializers, None);
-        nodes_of(graph, opset(&model.proto.opset_import), model, types, 0, &mut found);
+        nodes_of(graph, opset(&model.proto.opset_import), &functions, types, 0, &mut found);
         let inputs: HashSet<&str> = graph.input.iter().map(|info| info.name.as_str()).collect();
         let hidden = model.initializers.iter().find(|(name, _)| model.proto.ir_version < 4 && !inputs.contains(name.as_str()));
         found.extend(hidden.map(|(name, _)| {
@@ -219,7 +221,7 @@ pub fn check_schemas(model: &Model) -> Vec<Error> {
     }
     for function in &model.proto.functions {
         let before = found.len();
-        nodes(&function.node, opset(&function.opset_import), model, &mut Types::default(), 0, &mut found);
+        nodes(&function.node, opset(&function.opset_import), &functions, &mut Types::default(), 0, &mut found);
         let inside = found.split_off(before);
         found.extend(inside.into_iter().map(|error| error.at(format!("function {}", printable(&function.name)))));
     }
@@ -275,8 +277,15 @@ impl<'a> Types<'a> {
 }
 
 /// The nodes of a graph, and the element types that it declares of what they compute.
-fn nodes_of<'a>(graph: &'a GraphProto, opset: Option<i64>, model: &Model, mut types: Types<'a>, depth: usize, found: &mut Vec<Error>) {
-    nodes(&graph.node, opset, model, &mut types, depth, found);
+fn nodes_of<'a>(
+    graph: &'a GraphProto,
+    opset: Option<i64>,
+    functions: &HashSet<Key>,
+    mut types: Types<'a>,
+    depth: usize,
+    found: &mut Vec<Error>,
+) {
+    nodes(&graph.node, opset, functions, &mut types, depth, found);
     let outputs = graph.output.iter().map(|info| ("output", info));
     for (what, info) in outputs.chain(graph.value_info.iter().map(|info| ("value", info))) {
         let Some(actual) = types.get(&info.name) else { continue };
@@ -308,10 +317,17 @@ fn kind(declared: &type_proto::Value) -> &'static str {
     }
 }
 
-fn nodes<'a>(list: &'a [NodeProto], opset: Option<i64>, model: &Model, types: &mut Types<'a>, depth: usize, found: &mut Vec<Error>) {
+fn nodes<'a>(
+    list: &'a [NodeProto],
+    opset: Option<i64>,
+    functions: &HashSet<Key>,
+    types: &mut Types<'a>,
+    depth: usize,
+    found: &mut Vec<Error>,
+) {
     for (index, proto) in list.iter().enumerate().filter(|_| depth < DEEPEST) {
         let before = found.len();
-        let is_function = model.proto.functions.iter().any(|function| super::calls(proto, function));
+        let is_function = functions.contains(&callee(proto));
         if let Some(opset) = opset.filter(|_| canonical_domain(&proto.domain).is_empty() && !is_function) {
             found.extend(node(proto, opset));
             if let Some(schema) = OperatorSchema::of(&proto.op_type, opset) {
@@ -325,7 +341,7 @@ fn nodes<'a>(list: &'a [NodeProto], opset: Option<i64>, model: &Model, types: &m
         }
         for attribute in &proto.attribute {
             for graph in attribute.g.as_deref().into_iter().chain(&attribute.graphs) {
-                nodes_of(graph, opset, model, Types::of(graph, [].into_iter(), Some(types)), depth + 1, found);
+                nodes_of(graph, opset, functions, Types::of(graph, [].into_iter(), Some(types)), depth + 1, found);
             }
         }
         let inside = found.split_off(before);

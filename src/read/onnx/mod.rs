@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Guard, SavedCondition, SavedGuard, guards_of};
 use crate::module::{DynModule, Example, Outputs};
 use crate::onnx::proto::{FunctionProto, NodeProto, ValueInfoProto, tensor_shape_proto};
-use crate::onnx::{Model, calls, tensor, verify, wrong_types};
+use crate::onnx::{Model, called, sort_functions, tensor, verify, wrong_types};
 use crate::ops::{self, OpRegistry};
 use crate::tensor::{Tensor, guard};
 use crate::trace::example_sizes_of;
@@ -149,7 +149,8 @@ impl OnnxModule {
                 .at(format!("initializer {}", unread.name)));
         }
         let is_foreign = model.proto.producer_name != env!("CARGO_PKG_NAME");
-        let functions = model.proto.functions;
+        let mut functions = model.proto.functions;
+        sort_functions(&mut functions);
         missing(&nodes, &functions, operators)?;
         if !OPSETS.contains(&opset) {
             return Err(Error::unsupported(format!("opset {opset}, expected {} to {}", OPSETS.start(), OPSETS.end())));
@@ -494,7 +495,7 @@ fn missing(nodes: &[NodeProto], functions: &[FunctionProto], operators: &OpRegis
     let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
     let mut visit = |node: &NodeProto| {
         let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
-        let own = functions.iter().any(|function| calls(node, function))
+        let own = called(functions, node).is_some()
             || run::runs(node)
             || operators.reader(&node.domain, &node.op_type).is_some()
             || ops::reader_of_domain(&node.domain, &node.op_type).is_some();

@@ -5,8 +5,8 @@ use crate::array::Array;
 use crate::dim::Type;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::onnx::outer_names;
 use crate::onnx::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
+use crate::onnx::{outer_names, sort_functions};
 use crate::ops::{OpRegistry, seeded};
 use crate::tensor::{Recorder, Tensor};
 use prost::Message;
@@ -30,7 +30,8 @@ pub(crate) enum NodeOperand<'a> {
 }
 
 impl NodeProgram {
-    pub(crate) fn new(node: NodeProto, size_nodes: Vec<NodeProto>, functions: Vec<FunctionProto>, opset: i64) -> NodeProgram {
+    pub(crate) fn new(node: NodeProto, size_nodes: Vec<NodeProto>, mut functions: Vec<FunctionProto>, opset: i64) -> NodeProgram {
+        sort_functions(&mut functions);
         NodeProgram { size_nodes, node, functions, opset }
     }
 

@@ -10,7 +10,7 @@ use crate::dim::Dim;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Inputs;
 use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
-use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
+use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, called};
 use crate::ops::{self, Iteration, IterationCount, OpRegistry};
 use crate::tensor::{Tensor, is_tracing, location, superseded};
 use std::borrow::Cow;
@@ -101,6 +101,7 @@ pub(super) struct DeclarationCheck {
 /// What nodes are run with.
 #[derive(Clone, Copy)]
 pub(super) struct GraphRunner<'a> {
+    /// In the order of what identifies them.
     pub functions: &'a [FunctionProto],
     /// Operators of other domains that are read as what they are, whether or not there is a function of their name.
     pub operators: &'a OpRegistry,
@@ -177,7 +178,7 @@ impl GraphRunner<'_> {
         }
         let own = self.operators.reader(node.domain(), node.op_type());
         if own.is_none()
-            && let Some(function) = self.functions.iter().find(|function| calls(proto, function))
+            && let Some(function) = called(self.functions, proto)
         {
             return self.function(function, proto, &path, &arguments).at(node.location());
         }
