@@ -240,6 +240,10 @@ def is_half(case):
     return narrowest(case) == TensorProto.FLOAT16
 
 
+def products_overflow(case):
+    return any(array.dtype.kind in "iu" and array.size and np.prod(np.maximum(np.abs(array.astype(np.float64)), 1)) > np.iinfo(array.dtype).max for array in case.arrays())
+
+
 def widens_halves(case):
     """Whether halves become singles or doubles at once: ONNX Runtime, which computes them in singles, leaves the casts between out."""
     made = {name for n in case.model.graph.node if n.op_type == case.op for name in n.output}
@@ -318,6 +322,7 @@ RIGHT = [
     ("QuantizeLinear", divides_by_zero(1), "neither", "a division by a scale of 0 is undefined"),
     ("QLinearMatMul", divides_by_zero(6), "neither", "a division by a scale of 0 is undefined"),
     ("QLinearConv", divides_by_zero(6), "neither", "a division by a scale of 0 is undefined"),
+    ("ReduceProd", products_overflow, "neither", "what an integer becomes that its type has not is not said"),
     ("ReduceSum", sums_overflow, "neither", "what an integer becomes that its type has not is not said"),
     ("PRelu", has_nan_or_infinity, "runtime", "a zero is not below zero; onnx.reference multiplies it by the slope"),
     ("Upsample", lambda case: case.is_integer(), "neither", "how interpolated integers are rounded is not said"),
