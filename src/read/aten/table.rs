@@ -8,7 +8,7 @@ use super::upgraders::{UPGRADERS, Upgrader};
 use super::value::{Value, write_out};
 use super::{
     activation, alias, binary, complex, conv, create, fourier, gradient, histogram, index, linalg, linear, loss, norm, order, pool, random,
-    recurrent, reduce, sample, scatter, shape, unary, view, vision,
+    recurrent, reduce, sample, scalar_type, scatter, shape, unary, view, vision,
 };
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::tensor::Tensor;
@@ -37,6 +37,7 @@ const FAMILIES: &[&[Row]] = &[
     recurrent::ROWS,
     reduce::ROWS,
     sample::ROWS,
+    scalar_type::ROWS,
     scatter::ROWS,
     shape::ROWS,
     unary::METHODS,
