@@ -49,18 +49,25 @@ functions! {
         let factorial: f64 = (1..=n).map(|k| k as f64).product();
         constant(x, n as f64 + 1.0)?.zeta(x)?.mul(if n % 2 == 0 { -factorial } else { factorial })
     }
-
-    /// The logarithm of the gamma function of p variables. [torch.special.multigammaln](https://pytorch.org/docs/stable/special.html#torch.special.multigammaln)
-    multigammaln(x, p: i64) {
-        let mut sum = x.lgamma()?.add((p * (p - 1)) as f64 / 4.0 * PI.ln())?;
-        for j in 1..p {
-            sum = sum.add(x.sub(j as f64 / 2.0)?.lgamma()?)?;
-        }
-        Ok(sum)
-    }
 }
 
 impl Tensor {
+    /// The logarithm of the gamma function of p variables. [torch.special.multigammaln](https://pytorch.org/docs/stable/special.html#torch.special.multigammaln)
+    ///
+    /// # Errors
+    /// [`DType`](crate::ErrorCode::DType) for a narrow dtype.
+    #[track_caller]
+    pub fn multigammaln(&self, p: i64) -> Result<Tensor> {
+        // Halves are rounded before and after each logarithm, which shows near its poles; the sum is one of singles.
+        let dtype = self.dtype().or_float();
+        let (x, wide) = (self.strengthened().cast(dtype)?, if dtype.size() < 4 { DType::F32 } else { dtype });
+        let mut sum = x.lgamma()?.cast(wide)?;
+        for j in 1..p {
+            sum = sum.add(x.sub(j as f64 / 2.0)?.lgamma()?.cast(wide)?)?;
+        }
+        sum.cast(dtype)?.add((p * (p - 1)) as f64 / 4.0 * PI.ln())
+    }
+
     /// ζ(s, q), the zeta function of Hurwitz. [torch.special.zeta](https://pytorch.org/docs/stable/special.html#torch.special.zeta)
     ///
     /// # Errors

@@ -30,6 +30,7 @@ mod order;
 mod pool;
 #[cfg(test)]
 mod programs;
+mod promotion;
 mod random;
 mod recurrent;
 mod reduce;

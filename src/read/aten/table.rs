@@ -7,8 +7,8 @@ use super::schema::Schema;
 use super::upgraders::{UPGRADERS, Upgrader};
 use super::value::{Value, write_out};
 use super::{
-    activation, alias, binary, complex, conv, create, fourier, gradient, histogram, index, linalg, linear, loss, norm, order, pool, random,
-    recurrent, reduce, sample, scalar_type, scatter, shape, unary, view, vision,
+    activation, alias, binary, complex, conv, create, fourier, gradient, histogram, index, linalg, linear, loss, norm, order, pool,
+    promotion, random, recurrent, reduce, sample, scatter, shape, unary, view, vision,
 };
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::tensor::Tensor;
@@ -33,11 +33,11 @@ const FAMILIES: &[&[Row]] = &[
     norm::ROWS,
     order::ROWS,
     pool::ROWS,
+    promotion::ROWS,
     random::ROWS,
     recurrent::ROWS,
     reduce::ROWS,
     sample::ROWS,
-    scalar_type::ROWS,
     scatter::ROWS,
     shape::ROWS,
     unary::METHODS,
