@@ -13,7 +13,6 @@ const ALIASES: &[(&str, &str)] = &[
     ("_cdist_forward", "cdist"),
     ("_conj", "conj"),
     ("_conj_physical", "conj_physical"),
-    ("_embedding_bag_forward_only", "_embedding_bag"),
     ("_is_all_true", "all"),
     ("_is_any_true", "any"),
     ("_local_scalar_dense", "item"),

@@ -70,6 +70,10 @@ pub(super) const ROWS: &[Row] = &[
     ),
     // Inside torch −1 means that no index is padding.
     tuple(
+        "_embedding_bag_forward_only(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int padding_idx=-1) -> (Tensor, Tensor, Tensor, Tensor)",
+        |a| embedding_bag(a, Some(a.int("padding_idx")?).filter(|&padding| padding >= 0), a.tensor("offsets")?.dim(0)?),
+    ),
+    tuple(
         "_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int padding_idx=-1) -> (Tensor, Tensor, Tensor, Tensor)",
         |a| {
             let (offsets, last) = (a.tensor("offsets")?.dim(0)?, i64::from(a.flag("include_last_offset")?));
