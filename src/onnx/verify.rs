@@ -179,7 +179,8 @@ impl<'a> Check<'a> {
             let (domain, version) = (canonical_domain(&import.domain), import.version);
             let title = if domain.is_empty() { "ONNX".into() } else { printable(domain) };
             self.name("operator set", domain);
-            if version < 1 {
+            // ONNX's checker and its runtimes hold versions in 32 bits.
+            if version < 1 || !domain.is_empty() && i32::try_from(version).is_err() {
                 self.damaged(format!("invalid version {version} of operator set {title}"));
             } else if domain.is_empty() && version > NEWEST_OPSET {
                 self.report(Error::new(ErrorCode::TooNew, format!("operator set {version}; the newest known is {NEWEST_OPSET}")));
@@ -558,6 +559,11 @@ mod tests {
         (|m, _| m.proto.ir_version = 2, ErrorCode::Unsupported, "IR version 2"),
         (|m, _| m.proto.opset_import[0].version = 999, ErrorCode::TooNew, "operator set 999"),
         (|m, _| m.proto.opset_import[0].version = 0, ErrorCode::Damaged, "version 0"),
+        (
+            |m, _| m.proto.opset_import.push(OperatorSetIdProto { domain: "mine".into(), version: 1 << 53 }),
+            ErrorCode::Damaged,
+            "invalid version 9007199254740992 of operator set mine",
+        ),
         (|m, _| m.proto.opset_import.clear(), ErrorCode::Damaged, "no operator set"),
         (
             |m, _| m.proto.opset_import.push(OperatorSetIdProto { domain: "ai.onnx".into(), version: 11 }),
